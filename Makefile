@@ -1,0 +1,98 @@
+# Each word has one line of help after '##'. CI uses the same words (.ci/run).
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+BIN := .venv/bin
+PY := $(BIN)/python
+PYTEST_ARGS ?=
+LOCK_ARGS ?=
+
+CHECKED := $(wildcard dteg components orchestration registry studio tests benchmarks)
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- use --------------------------------------------------------------------------------------
+
+.PHONY: runtime dev-tools
+runtime:
+	@.ci/bootstrap runtime
+dev-tools:
+	@.ci/bootstrap dev
+
+.PHONY: install
+install: runtime ## Make .venv with what running needs
+
+.PHONY: demo
+demo: runtime ## Load a real data set end to end and show the result
+	@$(PY) -m orchestration.demo
+
+.PHONY: dev
+dev: runtime ## Start the database and the Dagster web page; Ctrl-C stops both
+	@$(PY) -m orchestration.dev
+
+.PHONY: stop
+stop: ## Stop the servers that demo and dev left running
+	@if [ -x $(BIN)/dteg ]; then $(BIN)/dteg stop; else echo "nothing to stop: no .venv"; fi
+
+# --- check ------------------------------------------------------------------------------------
+
+.PHONY: check
+check: lint types test ## Lint, types and tests: all that CI checks
+
+.PHONY: test
+test: dev-tools ## Run the tests; choose with PYTEST_ARGS="tests/unit -k retry"
+	@.ci/system-packages
+	@$(PY) -m pytest -rs $(PYTEST_ARGS)
+
+.PHONY: faults
+faults: dev-tools ## Kill, cut and corrupt: the full set of fault tests
+	@DTEG_FAULTS=full $(PY) -m pytest tests/faults -m faults -rs $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: dev-tools ## Check format, lint rules, imports between packages, and SQL
+	@$(BIN)/ruff format --check $(CHECKED)
+	@$(BIN)/ruff check $(CHECKED)
+	@$(BIN)/lint-imports --no-logo
+	@if [ -d dbt_project ]; then $(BIN)/sqlfluff lint --disable-progress-bar dbt_project; fi
+
+.PHONY: format
+format: dev-tools ## Format the code and repair what ruff can
+	@$(BIN)/ruff check --fix-only --quiet $(CHECKED)
+	@$(BIN)/ruff format $(CHECKED)
+
+.PHONY: types
+types: dev-tools ## Check the types
+	@$(BIN)/mypy
+
+.PHONY: bench
+bench: dev-tools ## Measure against other tools; prints a table
+	@$(PY) -m benchmarks
+
+.PHONY: docs
+docs: dev-tools ## Build the documentation, warnings are errors
+	@if [ -f mkdocs.yml ]; then $(PY) -m mkdocs build --strict; else echo "docs: no mkdocs.yml, nothing to build"; fi
+
+# --- maintain ---------------------------------------------------------------------------------
+
+# Hosts and local paths must not get into a lock: it has to install from any index.
+COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --no-config --universal \
+	--generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links
+RUNTIME := --extra all --extra demo --group installer --group build
+
+.PHONY: lock
+lock: dev-tools ## Write the locks again after a change in pyproject.toml; LOCK_ARGS=--upgrade
+	@$(COMPILE) $(LOCK_ARGS) --group installer -o .ci/uv.lock
+	@$(COMPILE) $(LOCK_ARGS) pyproject.toml $(RUNTIME) -o requirements.lock
+	@$(COMPILE) $(LOCK_ARGS) pyproject.toml $(RUNTIME) --group test --group lint -c requirements.lock \
+		-o requirements-dev.lock
+	@if grep -nE '://|^-|@ ' .ci/uv.lock requirements.lock requirements-dev.lock; then \
+		echo "lock: a host, path or option leaked into the lock" >&2; exit 1; fi
+
+.PHONY: clean
+clean: ## Stop servers, remove .venv, local data (.dteg) and caches
+	@if [ -x $(BIN)/dteg ]; then $(BIN)/dteg stop || true; fi
+	@rm -rf .venv .dteg .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* \
+		htmlcov build dist dbt_project/target dbt_project/logs
+	@find . -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

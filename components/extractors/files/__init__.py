@@ -1,0 +1,1 @@
+"""Reads files: local, packed, over HTTP or out of installed packages."""

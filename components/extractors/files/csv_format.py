@@ -1,0 +1,238 @@
+"""CSV and TSV: read as text by Arrow, then typed column by column.
+
+Both passes read every column as text. Measured on 337,000 rows of 19 columns, that costs 0.15 s
+of the second the two passes take; in return bad values are found by the same code wherever they are.
+"""
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+
+from dteg.core.batch import Batch
+from dteg.core.errors import InputError
+
+from .conversion import convert_batch
+from .csv_quotes import unclosed_quote_line
+from .formats import BATCH_BYTES, BATCH_ROWS, InferredFormat
+from .inference import Inference, kind_of_text
+from .locations import SourceFile
+from .opening import open_bytes
+from .text_stream import CHUNK_BYTES, TextStream, line_breaks
+
+RaggedRow = Callable[[Any], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """A file opened behind its header."""
+
+    stream: TextStream
+    names: list[str]
+    first_line: int
+
+
+class CsvFormat(InferredFormat):
+    """Reads delimited text."""
+
+    def observe(self, file: SourceFile, inference: Inference) -> None:
+        """Look at the values of the columns whose type is still open."""
+        with self._open(file) as body:
+            names = body.names
+        for name in names:
+            inference.add_column(name)
+        rows = 0
+        for batch in self._text_batches(file, lambda _: None):
+            open_columns = [name for name in names if inference.is_open(name)]
+            if not open_columns or 0 < self.config.infer_rows <= rows:
+                return
+            for name in open_columns:
+                inference.add(name, kind_of_text(batch.column(name)))
+            rows += batch.num_rows
+
+    def read(self, file: SourceFile, schema: pa.Schema) -> Iterator[Batch]:
+        """Yield the rows of a file; set aside those with a wrong number of columns or a wrong value."""
+        ragged: list[int] = []
+
+        def on_ragged(row: Any) -> None:
+            if not ragged or row.number > ragged[-1]:
+                ragged.append(row.number)
+                reason = f"{row.actual_columns} columns where the header has {row.expected_columns}"
+                self.reject(reason, f"{file.display} (row {row.number})", {"row": row.text})
+
+        start = 0
+        for batch in _regroup(self._text_batches(file, on_ragged)):
+
+            def on_bad(index: int, reason: str, batch: Batch = batch, start: int = start) -> None:
+                number = _row_number(start + index, ragged)
+                payload = batch.slice(index, 1).to_pylist()[0]
+                self.reject(reason, f"{file.display} (row {number})", payload)
+
+            yield convert_batch(batch, schema, on_bad)
+            start += batch.num_rows
+
+    @contextmanager
+    def _open(self, file: SourceFile) -> Iterator[_Body]:
+        config = self.config
+        with open_bytes(file.path, file.display, config.member) as raw:
+            stream = TextStream(
+                raw, file.display, config.encoding, config.max_line_bytes, config.quote.encode()
+            )
+            yield self._read_header(stream, file.display)
+
+    def _read_header(self, stream: TextStream, source: str) -> _Body:
+        head = stream.read(CHUNK_BYTES)
+        first, used = self._first_record(head, source)
+        while used == len(head) and (more := stream.read(CHUNK_BYTES)):
+            if len(head) > self.config.max_line_bytes:
+                raise InputError("the header does not end; look for a missing quote", source=source, line=1)
+            head += more
+            first, used = self._first_record(head, source)
+        if not first:
+            raise InputError("empty file", source=source)
+        if not self.config.header:
+            stream.unread(head)
+            return _Body(stream, [f"column_{number}" for number in range(1, len(first) + 1)], 1)
+        stream.unread(head[used:])
+        _check_header(first, source)
+        return _Body(stream, first, line_breaks(head[:used]) + 1)
+
+    def _first_record(self, head: bytes, source: str) -> tuple[list[str], int]:
+        """Return the first record that is not blank, and how many bytes it and the blank lines before it take."""
+        lines = iter(io.StringIO(head.decode(), newline="").readline, "")
+        taken = 0
+
+        def counted() -> Iterator[str]:
+            nonlocal taken
+            for line in lines:
+                taken += len(line.encode())
+                yield line
+
+        quote = self.config.quote
+        reader = csv.reader(
+            counted(),
+            delimiter=self.config.field_delimiter,
+            quotechar=quote or None,
+            quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
+        )
+        try:
+            return next((record for record in reader if record), []), taken
+        except csv.Error as error:
+            raise InputError(f"the header is not valid CSV: {error}", source=source, line=1) from None
+
+    def _text_batches(self, file: SourceFile, on_ragged: RaggedRow) -> Iterator[Batch]:
+        """Yield all columns as text, with large blocks from where a record does not fit a small one."""
+        done = 0
+        try:
+            for batch in self._parse(file, on_ragged, CHUNK_BYTES):
+                yield batch
+                done += batch.num_rows
+        except pa.ArrowInvalid as error:
+            if "straddling" not in str(error):
+                raise InputError(f"not valid CSV: {error}", source=file.display) from None
+        else:
+            return
+        try:
+            for batch in self._parse(file, on_ragged, max(2 * CHUNK_BYTES, self.config.max_line_bytes)):
+                skip = min(done, batch.num_rows)
+                done -= skip
+                if skip < batch.num_rows:
+                    yield batch.slice(skip)
+        except pa.ArrowInvalid as error:
+            self._check_quotes(file)
+            raise InputError(f"not valid CSV: {error}", source=file.display) from None
+
+    def _parse(self, file: SourceFile, on_ragged: RaggedRow, block_bytes: int) -> Iterator[Batch]:
+        with self._open(file) as body:
+            stream = body.stream
+            start = stream.read(1)
+            if not start:
+                return
+            stream.unread(start)
+            try:
+                yield from pacsv.open_csv(
+                    pa.PythonFile(stream, mode="r"),
+                    # One thread: rows are numbered only then, and reading is no slower.
+                    pacsv.ReadOptions(column_names=body.names, block_size=block_bytes, use_threads=False),
+                    self._parse_options(len(body.names), on_ragged),
+                    self._convert_options(body.names),
+                )
+            except pa.ArrowInvalid as error:
+                if "Empty CSV file" not in str(error):
+                    raise
+        if stream.quotes % 2:
+            # Arrow takes the rest of the file as one value when a quote is never closed.
+            self._check_quotes(file)
+
+    def _parse_options(self, columns: int, on_ragged: RaggedRow) -> pacsv.ParseOptions:
+        def skip(row: Any) -> str:
+            on_ragged(row)
+            return "skip"
+
+        return pacsv.ParseOptions(
+            delimiter=self.config.field_delimiter,
+            quote_char=self.config.quote or False,
+            newlines_in_values=True,
+            # In a file of one column an empty line is a row with a null.
+            ignore_empty_lines=columns > 1,
+            invalid_row_handler=skip,
+        )
+
+    def _convert_options(self, names: list[str]) -> pacsv.ConvertOptions:
+        return pacsv.ConvertOptions(
+            check_utf8=False,  # TextStream has checked it
+            column_types=dict.fromkeys(names, pa.string()),
+            null_values=self.config.null_values,
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        )
+
+    def _check_quotes(self, file: SourceFile) -> None:
+        if not self.config.quote:
+            return
+        with self._open(file) as body:
+            line = unclosed_quote_line(
+                body.stream, self.config.field_delimiter, self.config.quote, body.first_line
+            )
+        if line:
+            raise InputError("a quote is opened here and never closed", source=file.display, line=line)
+
+
+def _check_header(names: list[str], source: str) -> None:
+    seen = set()
+    for position, name in enumerate(names, start=1):
+        if not name.strip():
+            raise InputError(f"column {position} has no name in the header", source=source, line=1)
+        if name in seen:
+            raise InputError(f"the column name {name!r} stands twice in the header", source=source, line=1)
+        seen.add(name)
+
+
+def _regroup(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """Join small batches into ones of a good size."""
+    group: list[Batch] = []
+    rows = size = 0
+    for batch in batches:
+        group.append(batch)
+        rows += batch.num_rows
+        size += batch.nbytes
+        if rows >= BATCH_ROWS or size >= BATCH_BYTES:
+            yield pa.concat_batches(group)
+            group, rows, size = [], 0, 0
+    if rows:
+        yield pa.concat_batches(group)
+
+
+def _row_number(index: int, ragged: list[int]) -> int:
+    """Return the 1-based row in the file of the `index`-th row that was not ragged."""
+    number = index + 1
+    for skipped in ragged:
+        if skipped > number:
+            break
+        number += 1
+    return number

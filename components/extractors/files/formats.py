@@ -1,0 +1,52 @@
+"""What every file format does."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from dteg.core.batch import Batch
+from dteg.core.errors import InputError
+from dteg.core.types import sql_field
+
+from .config import FilesConfig, RejectRow
+from .inference import Inference
+from .locations import SourceFile
+
+BATCH_ROWS = 65_536
+BATCH_BYTES = 8 << 20
+
+
+class Format(ABC):
+    """Reads files of one format."""
+
+    def __init__(self, config: FilesConfig, reject: RejectRow) -> None:
+        self.config = config
+        self.reject = reject
+        self.declared = {name: sql_field(name, type_) for name, type_ in config.columns.items()}
+
+    @abstractmethod
+    def schema(self, files: list[SourceFile]) -> pa.Schema:
+        """Return one schema that holds the records of all files."""
+
+    @abstractmethod
+    def read(self, file: SourceFile, schema: pa.Schema) -> Iterator[Batch]:
+        """Yield the records of a file; set aside those that do not fit `schema`."""
+
+
+class InferredFormat(Format):
+    """A format that does not say its types, so that all values are looked at first."""
+
+    def schema(self, files: list[SourceFile]) -> pa.Schema:
+        """Return the declared types and the narrowest ones that hold all other values."""
+        inference = Inference(self.declared)
+        for file in files:
+            self.observe(file, inference)
+        if unknown := inference.unknown_columns:
+            message = f"`columns` names {unknown[0]!r}, which no file has"
+            raise InputError(message, source=self.config.path)
+        return inference.schema()
+
+    @abstractmethod
+    def observe(self, file: SourceFile, inference: Inference) -> None:
+        """Add the columns of a file, and the kinds of their values, to `inference`."""

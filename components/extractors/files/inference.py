@@ -1,0 +1,164 @@
+"""Finds the type of each column from all of its values, one batch at a time.
+
+Only what keeps every value exactly becomes a number: `007` and `+49 30` stay text, whole numbers
+beyond 64 bits become text with the SQL type `numeric`.
+"""
+
+from enum import StrEnum
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dteg.core.batch import field
+
+TIMESTAMP = pa.timestamp("us")
+TIMESTAMPTZ = pa.timestamp("us", tz="UTC")
+# Above this, neighbouring whole numbers share one double.
+_EXACT_IN_DOUBLE = 2**53
+
+_INTEGER = r"^-?(0|[1-9][0-9]*)$"
+_LONG_INTEGER = r"^-?[0-9]{16,}$"
+_FINITE = r"^-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+_NONFINITE = r"^(?i:-?inf|-?infinity|nan)$"
+_DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+_TIMESTAMP = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].*)?$"
+_BOOLEANS = pa.array(["true", "True", "TRUE", "false", "False", "FALSE"])
+
+
+class Kind(StrEnum):
+    """What all values of a column seen so far have in common."""
+
+    NULL = "null"
+    BOOLEAN = "boolean"
+    BIGINT = "bigint"
+    WIDE_BIGINT = "bigint that a double cannot hold"
+    DOUBLE = "double"
+    NONFINITE = "only nan and infinity, which may also be words"
+    NUMERIC = "numeric"
+    DATE = "date"
+    TIMESTAMP = "timestamp"
+    TIMESTAMPTZ = "timestamptz"
+    JSON = "json"
+    TEXT = "text"
+
+
+_DOUBLES = {Kind.BIGINT, Kind.DOUBLE, Kind.NONFINITE}
+_NUMBERS = _DOUBLES | {Kind.WIDE_BIGINT, Kind.NUMERIC}
+
+_TYPES: dict[Kind, tuple[pa.DataType, str | None]] = {
+    Kind.BOOLEAN: (pa.bool_(), None),
+    Kind.BIGINT: (pa.int64(), None),
+    Kind.WIDE_BIGINT: (pa.int64(), None),
+    Kind.DOUBLE: (pa.float64(), None),
+    Kind.NUMERIC: (pa.string(), "numeric"),
+    Kind.DATE: (pa.date32(), None),
+    Kind.TIMESTAMP: (TIMESTAMP, None),
+    Kind.TIMESTAMPTZ: (TIMESTAMPTZ, None),
+    Kind.JSON: (pa.string(), "jsonb"),
+}
+
+
+def join(left: Kind, right: Kind) -> Kind:
+    """Return the narrowest kind that holds the values of both; order does not matter."""
+    pair = {left, right} - {Kind.NULL}
+    if len(pair) < 2:
+        return pair.pop() if pair else Kind.NULL
+    if pair == {Kind.BIGINT, Kind.WIDE_BIGINT}:
+        return Kind.WIDE_BIGINT
+    if pair <= _DOUBLES:
+        return Kind.DOUBLE
+    if pair <= _NUMBERS:
+        return Kind.NUMERIC
+    if pair == {Kind.DATE, Kind.TIMESTAMP}:
+        return Kind.TIMESTAMP
+    return Kind.TEXT
+
+
+def kind_of_integers(low: int, high: int) -> Kind:
+    """Return the kind of whole numbers between `low` and `high`."""
+    if low < -(2**63) or high >= 2**63:
+        return Kind.NUMERIC
+    if low < -_EXACT_IN_DOUBLE or high > _EXACT_IN_DOUBLE:
+        return Kind.WIDE_BIGINT
+    return Kind.BIGINT
+
+
+def kind_of_text(values: pa.StringArray) -> Kind:
+    """Return the kind of texts as they stand in a CSV file; null and empty texts say nothing."""
+    if pc.any(pc.equal(values, "")).as_py():
+        values = values.filter(pc.not_equal(values, ""))
+    if values.null_count == len(values):
+        return Kind.NULL
+    if _all_match(values, _INTEGER):
+        return _kind_of_integer_text(values)
+    if _all_match(values, f"{_FINITE}|{_NONFINITE}"):
+        if _any_match(values, _LONG_INTEGER):
+            return Kind.NUMERIC
+        return Kind.DOUBLE if _any_match(values, _FINITE) else Kind.NONFINITE
+    if pc.all(pc.is_in(values.drop_null(), value_set=_BOOLEANS)).as_py():
+        return Kind.BOOLEAN
+    if not _all_match(values, _TIMESTAMP):
+        return Kind.TEXT
+    if _all_match(values, _DATE):
+        return Kind.DATE if _casts(values, pa.date32()) else Kind.TEXT
+    if _casts(values, TIMESTAMP):
+        return Kind.TIMESTAMP
+    return Kind.TIMESTAMPTZ if _casts(values, TIMESTAMPTZ) else Kind.TEXT
+
+
+def _kind_of_integer_text(values: pa.StringArray) -> Kind:
+    try:
+        bounds = pc.min_max(values.cast(pa.int64())).as_py()
+    except pa.ArrowInvalid:
+        return Kind.NUMERIC
+    return kind_of_integers(bounds["min"], bounds["max"])
+
+
+def _all_match(values: pa.StringArray, pattern: str) -> bool:
+    return bool(pc.all(pc.match_substring_regex(values, pattern)).as_py())
+
+
+def _any_match(values: pa.StringArray, pattern: str) -> bool:
+    return bool(pc.any(pc.match_substring_regex(values, pattern)).as_py())
+
+
+def _casts(values: pa.StringArray, type_: pa.DataType) -> bool:
+    try:
+        values.cast(type_)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+class Inference:
+    """The kinds of all columns of a stream, in order of first appearance."""
+
+    def __init__(self, declared: dict[str, pa.Field]) -> None:
+        """Take the fields that are given and need no looking at."""
+        self._declared = declared
+        self._kinds: dict[str, Kind] = {}
+
+    def add_column(self, name: str) -> None:
+        """Note that a column exists."""
+        self._kinds.setdefault(name, Kind.NULL)
+
+    def add(self, name: str, kind: Kind) -> None:
+        """Note that a column holds values of a kind."""
+        self._kinds[name] = join(self._kinds.get(name, Kind.NULL), kind)
+
+    def is_open(self, name: str) -> bool:
+        """Return whether more values can still change the column's type."""
+        return name not in self._declared and self._kinds.get(name) is not Kind.TEXT
+
+    @property
+    def unknown_columns(self) -> list[str]:
+        """Columns that were declared but never seen."""
+        return [name for name in self._declared if name not in self._kinds]
+
+    def schema(self) -> pa.Schema:
+        """Return the schema of everything that was added; a column without values is text."""
+        fields = []
+        for name, kind in self._kinds.items():
+            type_, sql_type = _TYPES.get(kind, (pa.string(), None))
+            fields.append(self._declared.get(name) or field(name, type_, sql_type=sql_type))
+        return pa.schema(fields)

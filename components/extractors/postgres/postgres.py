@@ -1,0 +1,155 @@
+"""The PostgreSQL extractor: COPY out of a read-only snapshot, parsed into Arrow without a Python object per row."""
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import psycopg
+from psycopg import sql
+from pydantic import Field, model_validator
+
+from dteg.connectors import (
+    Batch,
+    Capabilities,
+    ChangeSensor,
+    Checkpoint,
+    ConnectionUrl,
+    ConnectorConfig,
+    Context,
+    Extractor,
+    Stream,
+)
+from dteg.core.identifiers import TableName
+from dteg.core.postgres import connect, translated
+
+from .copy_stream import read_batches
+from .describe import describe, primary_key
+
+COMPONENT = "postgres"
+
+
+class PostgresExtractorConfig(ConnectorConfig):
+    """What to read: `table`, `tables` or `query`."""
+
+    url: ConnectionUrl | None = Field(
+        None,
+        description="`postgresql://` URL without password, or `secret://` reference; default: the warehouse.",
+    )
+    table: str | None = Field(None, description="One table or view as `schema.table`.")
+    tables: list[str] = Field([], description="Several tables; each is a stream of its own.")
+    query: str | None = Field(None, description="One SELECT; needs `stream`.")
+    stream: str | None = Field(
+        None, min_length=1, description="Name of the stream; default: the table's name."
+    )
+    columns: list[str] = Field([], description="Columns to read, with `table`; default: all.")
+    batch_bytes: int = Field(
+        4 << 20, ge=1 << 16, le=1 << 28, description="Size of a block of rows (bytes of CSV)."
+    )
+    statement_timeout_s: float = Field(0, ge=0, description="End the read after this long; 0 is never.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "PostgresExtractorConfig":
+        if sum(map(bool, (self.table, self.tables, self.query))) != 1:
+            raise ValueError("write exactly one of table, tables and query")
+        if self.query and not self.stream:
+            raise ValueError("query needs stream: a name for what it returns")
+        if self.columns and not self.table:
+            raise ValueError("columns goes with table; with query, select them there")
+        if self.stream and self.tables:
+            raise ValueError("stream goes with table or query; several tables keep their own names")
+        return self
+
+
+class PostgresExtractor(Extractor[PostgresExtractorConfig]):
+    """Reads tables, views or one query of a PostgreSQL database."""
+
+    capabilities: ClassVar[Capabilities] = Capabilities(incremental=True)
+
+    def __init__(self, config: PostgresExtractorConfig, context: Context) -> None:
+        """Keep the config; connect later."""
+        super().__init__(config, context)
+        self._connection: psycopg.Connection[Any] | None = None
+
+    @classmethod
+    def stream_names(cls, config: PostgresExtractorConfig) -> list[str]:
+        """Return the stream of each table, or of the query."""
+        if config.stream:
+            return [config.stream]
+        return [TableName.parse(table).name for table in config.tables or [str(config.table)]]
+
+    def streams(self) -> Iterator[Stream]:
+        """Describe each table or the query, from the catalogue."""
+        for name, relation, table in self._relations():
+            with translated(COMPONENT, name):
+                schema = describe(self._connect(), relation, name)
+                key = primary_key(self._connect(), table) if table else ()
+            kept = tuple(column for column in key if column in schema.names)
+            yield Stream(name, schema, primary_key=kept if len(kept) == len(key) else ())
+
+    def read(self, stream: Stream, since: Checkpoint | None) -> Iterator[Batch]:
+        """Yield all rows, or those whose cursor is at least the saved one; all of one snapshot."""
+        relation = next(relation for name, relation, _ in self._relations() if name == stream.name)
+        columns = sql.SQL(", ").join(map(sql.Identifier, stream.schema.names))
+        query = sql.SQL("SELECT {} FROM {}").format(columns, relation)
+        if since is not None and since.cursor is not None and stream.cursor_field:
+            query += sql.SQL(" WHERE {} >= {}").format(
+                sql.Identifier(stream.cursor_field), sql.Literal(str(since.cursor))
+            )
+        yield from read_batches(
+            self._connect(), query, stream, self.config.batch_bytes, self.config.statement_timeout_s
+        )
+
+    def change_sensor(self) -> ChangeSensor | None:
+        """Return a sensor over the tables' statistics; a query has none."""
+        return None if self.config.query else _TableSensor(self)
+
+    def check(self) -> None:
+        """Connect and describe every stream."""
+        list(self.streams())
+
+    def close(self) -> None:
+        """Disconnect."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def tables(self) -> list[TableName]:
+        """Return the tables to read."""
+        return [TableName.parse(table) for table in self.config.tables or filter(None, [self.config.table])]
+
+    def url(self) -> str:
+        """Return the URL of the source."""
+        return self.config.url.reveal() if self.config.url else self.context.project.warehouse_url()
+
+    def _connect(self) -> "psycopg.Connection[Any]":
+        if self._connection is None:
+            self._connection = connect(self.url(), component=COMPONENT)
+        return self._connection
+
+    def _relations(self) -> Iterator[tuple[str, sql.Composable, TableName | None]]:
+        if self.config.query:
+            # The query is the author's own program text, run read-only; it is no place for values.
+            query = sql.SQL("({}) AS source").format(sql.SQL(self.config.query.rstrip().rstrip(";")))
+            yield str(self.config.stream), query, None
+            return
+        for name, table in zip(self.stream_names(self.config), self.tables(), strict=True):
+            names = self.config.columns
+            columns = sql.SQL(", ").join(map(sql.Identifier, names)) if names else sql.SQL("*")
+            whole = sql.Identifier(table.schema, table.name)
+            yield name, sql.SQL("(SELECT {} FROM {}) AS source").format(columns, whole), table
+
+
+class _TableSensor(ChangeSensor):
+    """Sees inserts, updates, deletes and rewrites of the tables in PostgreSQL's own statistics."""
+
+    def __init__(self, extractor: PostgresExtractor) -> None:
+        self._extractor = extractor
+
+    def fingerprint(self) -> str:
+        """Return the counters of all tables."""
+        query = (
+            "SELECT pg_relation_filenode(to_regclass(%(table)s)), n_tup_ins, n_tup_upd, n_tup_del"
+            " FROM pg_stat_all_tables WHERE relid = to_regclass(%(table)s)"
+        )
+        with connect(self._extractor.url(), component=COMPONENT) as connection, translated(COMPONENT):
+            tables = self._extractor.tables()
+            return repr([connection.execute(query, {"table": table.sql}).fetchone() for table in tables])

@@ -1,0 +1,1 @@
+"""Read JSON records from a REST API."""

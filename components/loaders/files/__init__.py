@@ -1,0 +1,1 @@
+"""Writes files: CSV, JSON lines and Parquet."""

@@ -1,0 +1,50 @@
+"""The PostgreSQL loader: its config, and how it opens a load."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from dteg.connectors import Capabilities, ConnectionUrl, ConnectorConfig, Loader, LoadPlan
+from dteg.core.identifiers import TableName
+
+from .session import PostgresSession
+
+
+class PostgresLoaderConfig(ConnectorConfig):
+    """Where to load, and how patiently."""
+
+    table: str = Field(
+        min_length=1, description="Target as `schema.table`; `{stream}` stands for the stream's name."
+    )
+    url: ConnectionUrl | None = Field(
+        None,
+        description="`postgresql://` URL without password, or `secret://` reference; default: the warehouse.",
+    )
+    lock_timeout_s: float = Field(600, gt=0, description="Wait this long for another load of the same table.")
+
+
+class PostgresLoader(Loader[PostgresLoaderConfig]):
+    """Loads into one PostgreSQL database by COPY."""
+
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        dispositions=frozenset({"append", "replace", "merge", "scd2"}), transactional=True
+    )
+
+    @classmethod
+    def target(cls, config: PostgresLoaderConfig, stream: str) -> TableName:
+        """Return the table a stream lands in."""
+        return TableName.parse(config.table.replace("{stream}", stream))
+
+    def database_url(self) -> str:
+        """Return the URL of the target database."""
+        return self.config.url.reveal() if self.config.url else self.context.project.warehouse_url()
+
+    def check(self) -> None:
+        """Connect once."""
+        from dteg.core.postgres import connect
+
+        connect(self.database_url()).close()
+
+    def open(self, plan: LoadPlan) -> PostgresSession:
+        """Connect, wait for other loads of the same table to end, and read what was saved."""
+        return PostgresSession(self.database_url(), plan, self.config.lock_timeout_s)

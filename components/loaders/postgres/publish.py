@@ -1,0 +1,222 @@
+"""The SQL of a load: tables made and changed, and rows put in place."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+from psycopg import errors as pg_errors
+from psycopg import sql
+
+from dteg.connectors import LoadPlan, Schema
+from dteg.core.errors import ConfigError, SchemaDriftError
+from dteg.core.identifiers import TableName, check_identifier
+from dteg.core.types import canonical, sql_type
+from dteg.pipelines.schema_policy import SchemaChange
+
+from .table import LOADED_AT, OWN_COLUMNS, VALID_FROM, VALID_TO, Target, identifier, read_target
+
+Connection = psycopg.Connection[Any]
+STAGING = sql.Identifier("pg_temp", "dteg_staging")
+
+
+def create(connection: Connection, schema: Schema, plan: LoadPlan) -> Target:
+    """Make the schema and the table of a first load."""
+    for name in schema.names:
+        check_identifier(name, "column name")
+        if name in OWN_COLUMNS:
+            raise ConfigError(
+                f"{plan.target}: the column name {name} is dteg's own; rename it on the way (processor rename)"
+            )
+    columns = [_column(column.name, sql_type(column)) for column in schema]
+    columns.append(sql.SQL("{} timestamptz NOT NULL DEFAULT now()").format(sql.Identifier(LOADED_AT)))
+    if plan.disposition == "scd2":
+        columns.append(sql.SQL("{} timestamptz NOT NULL DEFAULT now()").format(sql.Identifier(VALID_FROM)))
+        columns.append(sql.SQL("{} timestamptz").format(sql.Identifier(VALID_TO)))
+    elif plan.primary_key:
+        columns.append(sql.SQL("PRIMARY KEY ({})").format(_names(plan.primary_key)))
+    create_schema(connection, plan.target.schema)
+    table = identifier(plan.target)
+    connection.execute(sql.SQL("CREATE TABLE {} ({})").format(table, sql.SQL(", ").join(columns)))
+    if plan.disposition == "scd2":
+        connection.execute(
+            sql.SQL("CREATE UNIQUE INDEX ON {} ({}) WHERE {} IS NULL").format(
+                table, _names(plan.primary_key), sql.Identifier(VALID_TO)
+            )
+        )
+    return read_target(connection, plan.target)
+
+
+def create_schema(connection: Connection, name: str) -> None:
+    """Make a schema if it is not there, without the right to do so when it is."""
+    if connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [name]).fetchone() is None:
+        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(name)))
+
+
+def alter(connection: Connection, target: Target, change: SchemaChange, plan: LoadPlan) -> Target:
+    """Apply a schema change, and make sure of the columns and the key that dteg needs."""
+    actions = [sql.SQL("ADD COLUMN {}").format(_column(name, type_)) for name, type_ in change.add.items()]
+    actions += [
+        sql.SQL("ALTER COLUMN {} TYPE {}").format(sql.Identifier(name), sql.SQL(type_))
+        for name, type_ in change.widen.items()
+    ]
+    if LOADED_AT not in target.columns:
+        actions.append(
+            sql.SQL("ADD COLUMN {} timestamptz NOT NULL DEFAULT now()").format(sql.Identifier(LOADED_AT))
+        )
+    if plan.disposition == "scd2" and VALID_TO not in target.columns:
+        raise ConfigError(f"{plan.target} was not made for write: scd2; load into a new table")
+    if plan.disposition != "scd2" and VALID_TO in target.columns:
+        raise ConfigError(f"{plan.target} was made for write: scd2; keep that, or load into a new table")
+    if plan.disposition == "merge" and frozenset(plan.primary_key) not in target.unique_keys:
+        actions.append(sql.SQL("ADD UNIQUE ({})").format(_names(plan.primary_key)))
+    if not actions:
+        return target
+    try:
+        connection.execute(sql.SQL("ALTER TABLE {} {}").format(target.sql, sql.SQL(", ").join(actions)))
+    except pg_errors.FeatureNotSupported as error:
+        raise SchemaDriftError(
+            f"{plan.target}: {error.diag.message_primary} ({error.diag.message_detail}); "
+            "drop the view, run again, and let dbt make it anew"
+        ) from error
+    except pg_errors.UniqueViolation as error:
+        raise ConfigError(
+            f"{plan.target} has duplicates of its primary_key {list(plan.primary_key)}; remove them first"
+        ) from error
+    return read_target(connection, plan.target)
+
+
+def create_staging(connection: Connection, schema: Schema) -> sql.Identifier:
+    """Make the temporary table that rows wait in."""
+    columns = sql.SQL(", ").join(_column(column.name, sql_type(column)) for column in schema)
+    connection.execute(sql.SQL("CREATE TEMP TABLE dteg_staging ({}) ON COMMIT DROP").format(columns))
+    return STAGING
+
+
+def create_dead_letters(connection: Connection, target: TableName) -> sql.Identifier:
+    """Make the table beside the target for rows that were set aside."""
+    table = identifier(target.with_suffix("__dead_letters"))
+    connection.execute(
+        sql.SQL(
+            "CREATE TABLE IF NOT EXISTS {} (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, load_id text NOT NULL,"
+            " reason text NOT NULL, position text NOT NULL, payload jsonb NOT NULL,"
+            " rejected_at timestamptz NOT NULL DEFAULT now())"
+        ).format(table)
+    )
+    return table
+
+
+def put_in_place(
+    connection: Connection, target: Target, source: sql.Composable, columns: Sequence[str], plan: LoadPlan
+) -> int | None:
+    """Move staged rows into the target; None if they were copied there directly.
+
+    Returns:
+        Rows inserted, updated or closed.
+    """
+    if source != STAGING:
+        return None
+    connection.execute(sql.SQL("ANALYZE {}").format(source))
+    if plan.full_refresh or plan.disposition == "replace":
+        connection.execute(sql.SQL("TRUNCATE {}").format(target.sql))
+    if plan.disposition == "merge":
+        return _with_unique_keys(
+            connection, source, plan, lambda rows: _merge(connection, target, rows, columns, plan)
+        )
+    if plan.disposition == "scd2":
+        return _with_unique_keys(
+            connection, source, plan, lambda rows: _scd2(connection, target, rows, columns, plan)
+        )
+    return _insert(connection, target, source, columns)
+
+
+def _insert(connection: Connection, target: Target, source: sql.Composable, columns: Sequence[str]) -> int:
+    names = _names(columns)
+    statement = sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {}").format(target.sql, names, names, source)
+    return connection.execute(statement).rowcount
+
+
+def _with_unique_keys(connection: Connection, source: sql.Composable, plan: LoadPlan, statement: Any) -> int:
+    """Run `statement` over the staged rows, and only if keys repeat among them over the last row of each key.
+
+    Looking for repeated keys beforehand costs a sort of every load; nearly all loads have none.
+    """
+    try:
+        with connection.transaction():
+            return int(statement(source))
+    except (pg_errors.CardinalityViolation, pg_errors.UniqueViolation):
+        last = sql.SQL("(SELECT DISTINCT ON ({keys}) * FROM {source} ORDER BY {keys}, ctid DESC)").format(
+            keys=_names(plan.primary_key), source=source
+        )
+        return int(statement(last))
+
+
+def _merge(
+    connection: Connection, target: Target, source: sql.Composable, columns: Sequence[str], plan: LoadPlan
+) -> int:
+    """Insert new rows and update those that differ; a row that is the same is not touched."""
+    others = [name for name in columns if name not in plan.primary_key]
+    action: sql.Composable = sql.SQL("NOTHING")
+    if others:
+        action = sql.SQL(
+            "UPDATE SET {sets}, {loaded_at} = now() WHERE ({old}) IS DISTINCT FROM ({new})"
+        ).format(
+            sets=sql.SQL(", ").join(
+                sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(name)) for name in others
+            ),
+            loaded_at=sql.Identifier(LOADED_AT),
+            old=_row("t", others, target),
+            new=_row("excluded", others, target),
+        )
+    statement = sql.SQL(
+        "INSERT INTO {target} AS t ({names}) SELECT {names} FROM {source} AS s ON CONFLICT ({keys}) DO {action}"
+    ).format(
+        target=target.sql, names=_names(columns), source=source, keys=_names(plan.primary_key), action=action
+    )
+    return connection.execute(statement).rowcount
+
+
+def _scd2(
+    connection: Connection, target: Target, source: sql.Composable, columns: Sequence[str], plan: LoadPlan
+) -> int:
+    """Close the current version of rows that differ, and insert the new version and new rows."""
+    others = [name for name in columns if name not in plan.primary_key]
+    same_key = sql.SQL(" AND ").join(
+        sql.SQL("t.{0} = s.{0}").format(sql.Identifier(name)) for name in plan.primary_key
+    )
+    if others:
+        connection.execute(
+            sql.SQL("UPDATE {t} AS t SET {valid_to} = now() FROM {s} AS s WHERE {same} AND t.{valid_to} IS NULL"
+                    " AND ({old}) IS DISTINCT FROM ({new})").format(
+                t=target.sql, s=source, same=same_key, valid_to=sql.Identifier(VALID_TO),
+                old=_row("t", others, target), new=_row("s", others, target),
+            )
+        )  # fmt: skip
+    return connection.execute(
+        sql.SQL("INSERT INTO {t} ({names}) SELECT {names} FROM {s} AS s"
+                " WHERE NOT EXISTS (SELECT FROM {t} AS t WHERE {same} AND t.{valid_to} IS NULL)").format(
+            t=target.sql, names=_names(columns), s=source, same=same_key, valid_to=sql.Identifier(VALID_TO)
+        )
+    ).rowcount  # fmt: skip
+
+
+# Types without an equality operator are compared as text.
+_NO_EQUALITY = frozenset({"json", "xml", "point", "polygon", "box", "path", "line", "lseg", "circle"})
+
+
+def _row(alias: str, names: Sequence[str], target: Target) -> sql.Composable:
+    """Return `ROW(alias.a, alias.b, ...)` for a comparison."""
+
+    def part(name: str) -> sql.Composable:
+        column = sql.SQL("{}.{}").format(sql.SQL(alias), sql.Identifier(name))
+        return sql.SQL("{}::text").format(column) if target.columns[name] in _NO_EQUALITY else column
+
+    return sql.SQL("ROW({})").format(sql.SQL(", ").join(map(part, names)))
+
+
+def _column(name: str, type_: str) -> sql.Composable:
+    # The type comes from our own list of types or from PostgreSQL's catalogue, never from a user's text.
+    return sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(canonical(type_)))
+
+
+def _names(names: Sequence[str]) -> sql.Composable:
+    return sql.SQL(", ").join(map(sql.Identifier, names))

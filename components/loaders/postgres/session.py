@@ -1,0 +1,248 @@
+"""One load into one table. Everything it does is one transaction, so a crash anywhere leaves nothing behind.
+
+Where rows go before the publish:
+
+    append                      straight into the table: COPY in the open transaction
+    replace, table empty        the same
+    replace, table with rows    a temporary table, then TRUNCATE and INSERT, so that readers wait
+                                only for the publish and not for the source
+    merge, scd2                 a temporary table, then one statement that writes only what differs
+
+A temporary table dies with its connection, so a killed load leaves no staging table.
+"""
+
+import contextlib
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+import psycopg
+from psycopg import errors as pg_errors
+from psycopg import sql
+
+from dteg.connectors import Batch, Checkpoint, DeadLetter, LoadPlan, LoadResult, LoadSession, Schema
+from dteg.core.errors import QualityGateError, TransientError
+from dteg.core.postgres import connect, translated
+from dteg.core.queries import load_queries
+from dteg.pipelines.schema_policy import reconcile
+
+from . import publish
+from .encode import COPY_OPTIONS, encode
+from .table import Target, read_target
+
+QUERIES = load_queries(Path(__file__).parent / "journal.sql")
+COMPONENT = "postgres"
+# Rejected rows are written in parts of this many, so that a load of nothing but bad rows stays small.
+DEAD_LETTER_ROWS = 1000
+
+
+class PostgresSession(LoadSession):
+    """A load in progress on one connection."""
+
+    def __init__(self, url: str, plan: LoadPlan, lock_timeout_s: float) -> None:
+        """Connect, lock the target against other loads and read the journal."""
+        self.plan = plan
+        self._keys: dict[str, Any] = {
+            "pipeline": plan.pipeline, "stream": plan.stream, "target": str(plan.target), "load_id": plan.load_id,
+        }  # fmt: skip
+        self._stack = contextlib.ExitStack()
+        self._copy: psycopg.Copy | None = None
+        self._rows_read = self._bytes_read = self._rows_rejected = 0
+        self._letters: list[DeadLetter] = []
+        self._changes: list[str] = []
+        self._connection = connect(url, component=COMPONENT)
+        try:
+            self._prepare_journal()
+            self._lock(lock_timeout_s)
+            self._committed = self._find_load()
+            self._checkpoint = self._find_checkpoint()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        """The position that the last published load saved."""
+        return self._checkpoint
+
+    @property
+    def committed(self) -> LoadResult | None:
+        """The result of an earlier load with this load id."""
+        return self._committed
+
+    @property
+    def changes(self) -> list[str]:
+        """What the schema policy changed."""
+        return self._changes
+
+    def begin(self, schema: Schema) -> Schema:
+        """Open the transaction, bring the table and the stream together, and begin to COPY."""
+        with translated(COMPONENT, self.plan.stream):
+            self._connection.execute("BEGIN")
+            target = read_target(self._connection, self.plan.target)
+            change = reconcile(target.loadable, schema, self.plan.schema_policy, str(self.plan.target))
+            self._changes = change.notes() if target.exists else []
+            if target.exists:
+                target = publish.alter(self._connection, target, change, self.plan)
+            else:
+                target = publish.create(self._connection, change.schema, self.plan)
+            self._target: Target = target
+            self._columns = [column.name for column in change.schema]
+            self._into = self._copy_target(change.schema)
+            self._open_copy()
+        return change.schema
+
+    def write(self, batch: Batch) -> None:
+        """Send one batch to COPY."""
+        self._rows_read += batch.num_rows
+        self._bytes_read += batch.nbytes
+        if self._copy is None:
+            raise AssertionError("write before begin")
+        with translated(COMPONENT, self.plan.stream):
+            self._copy.write(encode(batch))
+
+    def reject(self, letters: list[DeadLetter]) -> None:
+        """Keep records that were set aside; refuse the load when there are too many."""
+        self._rows_rejected += len(letters)
+        if self._rows_rejected > self.plan.max_bad_rows:
+            first = letters[0]
+            raise QualityGateError(
+                f"{self.plan.target}: more than max_bad_rows: {self.plan.max_bad_rows} rows cannot be loaded; "
+                f"nothing was changed. First one now: {first.position}: {first.reason}",
+                failed=["max_bad_rows"],
+            )
+        self._letters += letters
+
+    def publish(self, checkpoint: Checkpoint) -> LoadResult:
+        """Put the rows in place and commit them with the journal."""
+        with translated(COMPONENT, self.plan.stream):
+            copied = self._close_copy()
+            written = publish.put_in_place(
+                self._connection, self._target, self._into, self._columns, self.plan
+            )
+            self._write_dead_letters()
+            result = LoadResult(
+                rows_read=self._rows_read + self._rows_rejected,
+                rows_written=copied if written is None else written,
+                rows_rejected=self._rows_rejected,
+                bytes_read=self._bytes_read,
+                total_rows=self._count(),
+            )
+            self._save(result, checkpoint)
+        self._commit()
+        return result
+
+    def close(self) -> None:
+        """Roll back what was not published and disconnect."""
+        if self._copy is not None:
+            self._copy = None
+            # Ends the COPY on the server's side too; the transaction is rolled back with the connection.
+            with contextlib.suppress(psycopg.Error):
+                self._connection.cancel_safe(timeout=5)
+        with contextlib.suppress(psycopg.Error):
+            self._connection.close()
+
+    def _prepare_journal(self) -> None:
+        with translated(COMPONENT):
+            if self._value(QUERIES["is_ready"]):
+                return
+            with self._connection.transaction():
+                self._connection.execute(QUERIES["lock_schema"])
+                self._connection.execute(QUERIES["create_schema"])
+
+    def _lock(self, timeout_s: float) -> None:
+        deadline = time.monotonic() + timeout_s
+        with translated(COMPONENT):
+            while not self._value(QUERIES["lock_target"], self._keys):
+                if time.monotonic() > deadline:
+                    raise TransientError(
+                        f"another load of {self.plan.target} has been running for {timeout_s:g} s; wait for it or end it",
+                        component=COMPONENT, stream=self.plan.stream,
+                    )  # fmt: skip
+                time.sleep(0.2)
+
+    def _value(self, query: str, parameters: dict[str, Any] | None = None) -> Any:
+        row = self._connection.execute(query.encode(), parameters).fetchone()
+        return row[0] if row else None
+
+    def _find_load(self) -> LoadResult | None:
+        with translated(COMPONENT):
+            row = self._connection.execute(QUERIES["find_load"].encode(), self._keys).fetchone()
+        if row is None:
+            return None
+        read, written, rejected, num_bytes, total = row
+        return LoadResult(read, written, rejected, num_bytes, total, already_loaded=True)
+
+    def _find_checkpoint(self) -> Checkpoint | None:
+        with translated(COMPONENT):
+            saved = self._value(QUERIES["find_checkpoint"], self._keys)
+        return Checkpoint.from_json(saved) if saved else None
+
+    def _copy_target(self, schema: Schema) -> sql.Composable:
+        """Return the table to COPY into: the target itself, or a new temporary one."""
+        if self.plan.disposition in ("append", "replace"):
+            keeps_rows = self.plan.disposition == "append" and not self.plan.full_refresh
+            if keeps_rows or self._is_empty():
+                return self._target.sql
+        return publish.create_staging(self._connection, schema)
+
+    def _is_empty(self) -> bool:
+        query = sql.SQL("SELECT NOT EXISTS (SELECT FROM {})").format(self._target.sql)
+        row = self._connection.execute(query).fetchone()
+        return bool(row and row[0])
+
+    def _open_copy(self) -> None:
+        columns = sql.SQL(", ").join(map(sql.Identifier, self._columns))
+        statement = sql.SQL("COPY {} ({}) FROM STDIN ({})").format(self._into, columns, sql.SQL(COPY_OPTIONS))
+        self._cursor = self._connection.cursor()
+        self._copy = self._stack.enter_context(self._cursor.copy(statement))
+
+    def _close_copy(self) -> int:
+        self._copy = None
+        self._stack.close()
+        return self._cursor.rowcount
+
+    def _write_dead_letters(self) -> None:
+        if not self._letters:
+            return
+        table = publish.create_dead_letters(self._connection, self.plan.target)
+        insert = sql.SQL(
+            "INSERT INTO {} (load_id, reason, position, payload) VALUES (%s, %s, %s, %s)"
+        ).format(table)
+        with self._connection.cursor() as cursor:
+            for start in range(0, len(self._letters), DEAD_LETTER_ROWS):
+                part = self._letters[start : start + DEAD_LETTER_ROWS]
+                cursor.executemany(insert, [self._letter_row(letter) for letter in part])
+
+    def _letter_row(self, letter: DeadLetter) -> Sequence[str]:
+        payload = orjson.dumps(letter.payload, default=str).decode()
+        # PostgreSQL's jsonb and text cannot hold a NUL character.
+        texts = (self.plan.load_id, letter.reason, letter.position, payload.replace("\\u0000", "\\ufffd"))
+        return [text.replace("\x00", "\ufffd") for text in texts]
+
+    def _count(self) -> int:
+        query = sql.SQL("SELECT count(*) FROM {}").format(self._target.sql)
+        row = self._connection.execute(query).fetchone()
+        return int(row[0]) if row else 0
+
+    def _save(self, result: LoadResult, checkpoint: Checkpoint) -> None:
+        counts = {
+            "disposition": self.plan.disposition, "rows_read": result.rows_read, "rows_written": result.rows_written,
+            "rows_rejected": result.rows_rejected, "bytes_read": result.bytes_read, "total_rows": result.total_rows,
+        }  # fmt: skip
+        saved = orjson.dumps(checkpoint.to_json()).decode()
+        self._connection.execute(QUERIES["save_checkpoint"].encode(), {**self._keys, "checkpoint": saved})
+        self._connection.execute(QUERIES["save_load"].encode(), {**self._keys, **counts})
+
+    def _commit(self) -> None:
+        """Commit; when the answer is lost, the retry looks for the load id instead of loading again."""
+        try:
+            self._connection.execute("COMMIT")
+        except (psycopg.OperationalError, pg_errors.AdminShutdown) as error:
+            raise TransientError(
+                f"the connection was lost while committing {self.plan.target}",
+                component=COMPONENT,
+                stream=self.plan.stream,
+            ) from error

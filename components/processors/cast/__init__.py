@@ -1,0 +1,1 @@
+"""Casts columns to other types."""

@@ -1,0 +1,1 @@
+"""Sets aside rows that break a rule."""

@@ -1,0 +1,1 @@
+"""Drops rows whose key came before."""

@@ -1,0 +1,1 @@
+"""Keeps the rows for which an expression is true."""

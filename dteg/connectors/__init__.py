@@ -1,0 +1,48 @@
+"""The SDK: what a connector author imports.
+
+Look at `components/` for connectors, and run `dteg.testing.contract_tests` over your own.
+"""
+
+from dteg.connectors.base import (
+    Capabilities,
+    ChangeSensor,
+    Checkpoint,
+    Connector,
+    ConnectorConfig,
+    Context,
+    DeadLetter,
+    Disposition,
+    Extractor,
+    Loader,
+    LoadPlan,
+    LoadResult,
+    LoadSession,
+    Processor,
+    SchemaPolicy,
+    Stream,
+)
+from dteg.core.batch import Batch, Schema
+from dteg.core.config import ConnectionUrl, Secret
+
+__all__ = [
+    "Batch",
+    "Capabilities",
+    "ChangeSensor",
+    "Checkpoint",
+    "ConnectionUrl",
+    "Connector",
+    "ConnectorConfig",
+    "Context",
+    "DeadLetter",
+    "Disposition",
+    "Extractor",
+    "LoadPlan",
+    "LoadResult",
+    "LoadSession",
+    "Loader",
+    "Processor",
+    "Schema",
+    "SchemaPolicy",
+    "Secret",
+    "Stream",
+]

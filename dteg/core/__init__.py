@@ -1,0 +1,1 @@
+"""What every part stands on: errors, configuration, secrets, names, retries, the project and its servers."""

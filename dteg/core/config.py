@@ -1,0 +1,20 @@
+"""The base of every model that is filled from a file, a request or the environment."""
+
+from pydantic import BaseModel, ConfigDict
+
+from dteg.core.secrets import ConnectionUrl, Secret
+
+__all__ = ["ConfigModel", "ConnectionUrl", "Secret"]
+
+
+class ConfigModel(BaseModel):
+    """Unknown keys are refused, values are frozen, defaults are checked."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+        hide_input_in_errors=True,  # an input may be a secret
+        use_attribute_docstrings=False,
+        allow_inf_nan=False,
+    )

@@ -1,0 +1,33 @@
+"""Durations as people write them: `90s`, `15m`, `26h`, `7d`, `2w`."""
+
+import re
+from datetime import timedelta
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_FORM = re.compile(r"([0-9]{1,9})([smhdw])")
+
+
+def parse_duration(text: str) -> timedelta:
+    """Read a whole number and a unit: s, m (minutes), h, d or w.
+
+    Raises:
+        ValueError: Anything else, or more than about 2.7 million years.
+    """
+    match = _FORM.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(
+            f"{text!r} is not a duration; write a number and a unit, such as 90s, 15m, 26h, 7d or 2w"
+        )
+    try:
+        return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+    except OverflowError:
+        raise ValueError(f"{text!r} is too long a duration; write less, such as 26h, 7d or 2w") from None
+
+
+def describe_duration(duration: timedelta) -> str:
+    """Say a duration in its largest fitting unit, such as `31.5 hours`; from two days on in days."""
+    seconds = duration.total_seconds()
+    for unit, size, least in (("days", 86_400, 172_800), ("hours", 3600, 3600), ("minutes", 60, 60)):
+        if abs(seconds) >= least:
+            return f"{seconds / size:,.1f} {unit}"
+    return f"{seconds:,.0f} seconds"

@@ -1,0 +1,90 @@
+"""Connections to PostgreSQL, and its errors in our words."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+from psycopg import errors as pg_errors
+
+from dteg.core.errors import DtegError, PermanentError, TransientError
+from dteg.core.secrets import redact
+
+APPLICATION_NAME = "dteg"
+CONNECT_TIMEOUT_S = 15
+
+# Classes of SQLSTATE where the same statement may succeed a moment later.
+_TRANSIENT_STATES = frozenset(
+    {
+        "08000", "08001", "08003", "08004", "08006", "08P01",  # connection
+        "40001", "40P01",  # serialization, deadlock
+        "53000", "53300", "53400",  # too many connections and the like, but not a full disk
+        "55P03",  # lock not available
+        "57P01", "57P02", "57P03", "57P05",  # shutdown, crash, starting up, idle session
+    }
+)  # fmt: skip
+
+
+def connect(url: str, *, component: str = "postgres", **options: Any) -> "psycopg.Connection[Any]":
+    """Open an autocommit connection whose session speaks UTC and ISO dates.
+
+    Raises:
+        TransientError: The server does not answer or is full.
+        PermanentError: It refuses us.
+    """
+    with translated(component):
+        return psycopg.connect(
+            url,
+            autocommit=True,
+            connect_timeout=CONNECT_TIMEOUT_S,
+            application_name=APPLICATION_NAME,
+            options="-c timezone=UTC -c datestyle=ISO,YMD -c intervalstyle=iso_8601 -c extra_float_digits=1"
+            " -c client_min_messages=warning",
+            # A peer that is gone is noticed after about 30 s instead of two hours.
+            keepalives=1, keepalives_idle=10, keepalives_interval=5, keepalives_count=4, tcp_user_timeout=30_000,
+            **options,
+        )  # fmt: skip
+
+
+@contextlib.contextmanager
+def translated(component: str, stream: str = "") -> Iterator[None]:
+    """Raise ours for psycopg's errors, sorted into transient and permanent."""
+    try:
+        yield
+    except DtegError:
+        raise
+    except psycopg.Error as error:
+        raise translate(error, component, stream) from error
+
+
+def translate(error: psycopg.Error, component: str, stream: str = "") -> DtegError:
+    """Return our error for one of psycopg's."""
+    message = redact(_message(error))
+    state = error.sqlstate
+    lost = state is None and isinstance(error, psycopg.OperationalError)
+    if state in _TRANSIENT_STATES or (lost and not _hopeless(message)):
+        return TransientError(message, component=component, stream=stream)
+    return PermanentError(message, component=component, stream=stream)
+
+
+def _hopeless(message: str) -> bool:
+    """Whether a failure without SQLSTATE, so from the client library, will not go away by itself."""
+    return any(
+        text in message
+        for text in ("password", "authentication", "does not exist", "could not translate host")
+    )
+
+
+def _message(error: psycopg.Error) -> str:
+    diagnosis = error.diag
+    if not diagnosis.message_primary:
+        return str(error).strip() or type(error).__name__
+    parts = [diagnosis.message_primary]
+    # The detail of a constraint violation repeats the row's values, which may be private.
+    if diagnosis.message_detail and not isinstance(error, pg_errors.IntegrityError):
+        parts.append(diagnosis.message_detail)
+    if isinstance(error, pg_errors.IntegrityError) and diagnosis.constraint_name:
+        parts.append(f"constraint {diagnosis.constraint_name} of table {diagnosis.table_name}")
+    if diagnosis.message_hint:
+        parts.append(diagnosis.message_hint)
+    return "; ".join(parts)

@@ -1,0 +1,84 @@
+"""Retries with jittered backoff, decided by the class of the error."""
+
+import random
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import Field
+
+from dteg.core.config import ConfigModel
+from dteg.core.errors import TransientError
+
+if TYPE_CHECKING:
+    import tenacity
+
+T = TypeVar("T")
+
+
+class RetryPolicy(ConfigModel):
+    """How often and how patiently a transient failure is tried again."""
+
+    max_attempts: int = Field(4, ge=1, le=20, description="Attempts in all, the first one included.")
+    base_delay_s: float = Field(0.5, gt=0, le=60, description="Upper bound of the first wait.")
+    max_delay_s: float = Field(30.0, gt=0, le=3600, description="Upper bound of any wait.")
+
+    def delay_s(self, attempt: int, error: TransientError, rng: random.Random) -> float:
+        """Return the wait after failed attempt number `attempt` (from 1): full jitter, or what was asked."""
+        if error.retry_after_s is not None:
+            return min(error.retry_after_s, self.max_delay_s)
+        ceiling: float = min(self.max_delay_s, self.base_delay_s * 2.0 ** (attempt - 1))
+        return rng.uniform(0, ceiling)
+
+
+def call_with_retry(
+    action: Callable[[], T],
+    policy: RetryPolicy,
+    *,
+    on_retry: Callable[[int, float, TransientError], None] = lambda attempt, delay_s, error: None,
+    sleep: Callable[[float], None] = time.sleep,
+    rng: random.Random | None = None,
+) -> T:
+    """Call `action` until it succeeds, fails for good or runs out of attempts.
+
+    Only TransientError is tried again; anything else leaves at once.
+
+    Args:
+        action: Called without arguments; must be safe to repeat.
+        policy: Attempts and waits.
+        on_retry: Told (attempt, delay_s, error) before each wait.
+        sleep: Waits; replaced in tests.
+        rng: Source of jitter; fixed in tests.
+
+    Returns:
+        What `action` returned.
+
+    Raises:
+        TransientError: The last one, after `max_attempts`.
+    """
+    import tenacity
+
+    source = rng or random.Random()  # noqa: S311 - jitter, not cryptography
+
+    def wait(state: tenacity.RetryCallState) -> float:
+        return policy.delay_s(state.attempt_number, _failure(state), source)
+
+    def tell(state: tenacity.RetryCallState) -> None:
+        on_retry(state.attempt_number, state.next_action.sleep if state.next_action else 0.0, _failure(state))
+
+    retrying = tenacity.Retrying(
+        stop=tenacity.stop_after_attempt(policy.max_attempts),
+        retry=tenacity.retry_if_exception_type(TransientError),
+        wait=wait,
+        before_sleep=tell,
+        sleep=sleep,
+        reraise=True,
+    )
+    return retrying(action)
+
+
+def _failure(state: "tenacity.RetryCallState") -> TransientError:
+    error = state.outcome.exception() if state.outcome else None
+    if not isinstance(error, TransientError):
+        raise TypeError(f"asked to wait after {error!r}, which is not tried again")
+    return error

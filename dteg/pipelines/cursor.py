@@ -1,0 +1,137 @@
+"""Positions in a stream: the greatest cursor value, lookback, and rows that share the last value."""
+
+import hashlib
+from collections import Counter
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dteg.connectors.base import Checkpoint
+from dteg.core.batch import Batch
+from dteg.core.durations import parse_duration
+from dteg.core.errors import ConfigError
+
+# More rows than this with one cursor value, and an append can no longer tell them apart.
+MAX_BOUNDARY_ROWS = 100_000
+BOUNDARY_KEY = "boundary"
+
+CursorValue = str | int | float
+
+
+def to_json(value: Any) -> CursorValue | None:
+    """Return a cursor value as text or number that keeps its order when read back."""
+    if value is None or isinstance(value, int | float | str):
+        return value
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    raise ConfigError(
+        f"a {type(value).__name__} cannot be a cursor; use a number, a date, a timestamp or a text"
+    )
+
+
+def step_back(cursor: CursorValue, lookback: str | int) -> CursorValue:
+    """Return the cursor moved back by `lookback`.
+
+    Raises:
+        ConfigError: The lookback does not fit the cursor.
+    """
+    try:
+        if isinstance(lookback, int) and isinstance(cursor, int | float):
+            return cursor - lookback
+        if isinstance(lookback, str) and isinstance(cursor, str):
+            return _earlier(cursor, parse_duration(lookback))
+    except (ValueError, OverflowError):
+        pass
+    raise ConfigError(f"lookback {lookback!r} does not fit the cursor value {cursor!r}")
+
+
+def _earlier(cursor: str, span: timedelta) -> str:
+    if len(cursor) == len("2013-01-01"):
+        return (date.fromisoformat(cursor) - span).isoformat()
+    return (datetime.fromisoformat(cursor) - span).isoformat()
+
+
+class CursorTracker:
+    """Follows the greatest cursor value through a read, and the rows that have exactly that value.
+
+    A read is inclusive, so the rows at the saved value come again. A merge drops them by key; for
+    an append the tracker drops them by their content, counted, so that a new row equal to an old
+    one is still kept. The saved position never moves back, whatever a lookback reads again.
+    """
+
+    def __init__(self, column: str | None, saved: Checkpoint | None, *, drop_repeats: bool) -> None:
+        """Start at `saved`, or at the beginning."""
+        self.column = column
+        self.drop_repeats = drop_repeats
+        self.saved = saved
+        self._greatest: Any = None
+        self._boundary: Counter[str] = Counter(saved.position.get(BOUNDARY_KEY, {}) if saved else {})
+        self._repeats = self._boundary.copy()
+
+    def filter(self, batch: Batch) -> Batch:
+        """Return the batch without repeated rows, and remember how far it goes."""
+        if self.column is None or batch.num_rows == 0:
+            return batch
+        if self._greatest is None and self.saved is not None and self.saved.cursor is not None:
+            type_ = batch.schema.field(self.column).type
+            self._greatest = pa.scalar(self.saved.cursor).cast(type_).as_py()
+        if self.drop_repeats and self.saved is not None and self.saved.cursor is not None:
+            batch = self._without_repeats(batch, self.saved.cursor)
+        self._advance(batch)
+        return batch
+
+    def checkpoint(self, position: dict[str, Any]) -> Checkpoint:
+        """Return the position to save: `position` of the extractor and, with a cursor, how far it got."""
+        if self.column is None:
+            return Checkpoint(position=position)
+        if self._greatest is None:
+            return self.saved or Checkpoint(position=position)
+        kept = {BOUNDARY_KEY: dict(self._boundary)} if self.drop_repeats else {}
+        return Checkpoint(to_json(self._greatest), {**position, **kept})
+
+    def _column_of(self, batch: Batch) -> pa.Array:
+        return batch.column(batch.schema.get_field_index(self.column))
+
+    def _advance(self, batch: Batch) -> None:
+        greatest = pc.max(self._column_of(batch)).as_py() if batch.num_rows else None
+        if greatest is None or (self._greatest is not None and greatest < self._greatest):
+            return
+        if self._greatest is None or greatest > self._greatest:
+            self._boundary.clear()
+            self._greatest = greatest
+        if not self.drop_repeats:
+            return
+        column = self._column_of(batch)
+        at_top = batch.filter(pc.equal(column, pa.scalar(greatest, column.type)))
+        if self._boundary.total() + at_top.num_rows > MAX_BOUNDARY_ROWS:
+            raise ConfigError(
+                f"more than {MAX_BOUNDARY_ROWS} rows have the cursor value {greatest!r}; append cannot keep them "
+                "apart: use a finer cursor, or write: merge with a primary_key"
+            )
+        self._boundary.update(_digests(at_top))
+
+    def _without_repeats(self, batch: Batch, cursor: Any) -> Batch:
+        # Not every source can filter: what lies before the saved value was loaded already.
+        column = self._column_of(batch)
+        batch = batch.filter(pc.greater_equal(column, pa.scalar(cursor).cast(column.type)))
+        column = self._column_of(batch)
+        same = pc.equal(column, pa.scalar(cursor).cast(column.type))
+        candidates = pc.indices_nonzero(same).to_pylist()
+        if not candidates:
+            return batch
+        keep = [True] * batch.num_rows
+        for index, digest in zip(candidates, _digests(batch.take(candidates)), strict=True):
+            if self._repeats[digest] > 0:
+                self._repeats[digest] -= 1
+                keep[index] = False
+        return batch.filter(pa.array(keep))
+
+
+def _digests(batch: Batch) -> list[str]:
+    rows = zip(*(column.to_pylist() for column in batch.columns), strict=True)
+    return [hashlib.blake2b(repr(row).encode(), digest_size=12).hexdigest() for row in rows]

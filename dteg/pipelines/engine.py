@@ -1,0 +1,232 @@
+"""Runs one stream through extract, process and load, and publishes it in one transaction.
+
+The promise: at-least-once delivery, effectively-once result. A crash before the publish leaves the
+target as it was. After it, the saved checkpoint lets the next run go on, and a retry that does not
+know whether its commit arrived finds its load id and does nothing.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dteg.connectors.base import (
+    Checkpoint,
+    Context,
+    Extractor,
+    Loader,
+    LoadPlan,
+    LoadSession,
+    Processor,
+    Stream,
+)
+from dteg.core.batch import Batch
+from dteg.core.errors import ConfigError, PermanentError
+from dteg.core.identifiers import TableName
+from dteg.core.retry import call_with_retry
+from dteg.core.types import cast_array, sql_type
+from dteg.pipelines.cursor import CursorTracker, step_back
+from dteg.pipelines.listener import Listener
+from dteg.pipelines.plan import Flow, Pipeline
+from dteg.pipelines.results import StreamResult
+
+
+@dataclass
+class Stopwatch:
+    """Seconds by phase."""
+
+    seconds: dict[str, float] = field(default_factory=lambda: {"extract": 0.0, "process": 0.0, "load": 0.0})
+
+    def timed(self, phase: str, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """Yield from `batches`, counting the time spent inside it."""
+        while True:
+            started = time.perf_counter()
+            batch = next(batches, None)
+            self.seconds[phase] += time.perf_counter() - started
+            if batch is None:
+                return
+            yield batch
+
+    def add(self, phase: str, started: float) -> None:
+        """Count the time since `started`."""
+        self.seconds[phase] += time.perf_counter() - started
+
+
+@dataclass(frozen=True)
+class Run:
+    """What all streams of one run share.
+
+    Attributes:
+        pipeline: What runs.
+        run_id: Identity; a retry of the same run has the same one.
+        full_refresh: Forget saved positions and replace what is there.
+        listener: Told of progress.
+    """
+
+    pipeline: Pipeline
+    run_id: str
+    full_refresh: bool = False
+    listener: Listener = field(default_factory=Listener)
+
+
+def run_stream(run: Run, flow: Flow, stream_name: str) -> StreamResult:
+    """Load one stream, trying again on transient errors.
+
+    Raises:
+        DtegError: It failed; nothing of this load is visible in the target.
+    """
+    target = flow.targets()[stream_name]
+    run.listener.stream_started(stream_name, str(target))
+    return call_with_retry(
+        lambda: _StreamLoad(run, flow, stream_name, target).load(),
+        run.pipeline.spec.retry,
+        on_retry=lambda attempt, delay_s, error: run.listener.retrying(stream_name, attempt, delay_s, error),
+    )
+
+
+class _StreamLoad:
+    """One attempt to load one stream."""
+
+    def __init__(self, run: Run, flow: Flow, stream_name: str, target: TableName) -> None:
+        self.run, self.flow, self.stream_name, self.target = run, flow, stream_name, target
+        self.context = Context(run.pipeline.project, run.run_id)
+        self.clock = Stopwatch()
+        self.read_all = False
+
+    def load(self) -> StreamResult:
+        extractor: Extractor[Any] = self.flow.extractor.create(self.context)
+        loader: Loader[Any] = self.flow.loader.create(self.context)
+        processors: list[Processor[Any]] = [part.create(self.context) for part in self.flow.processors]
+        with extractor, loader:
+            started = time.perf_counter()
+            stream = self._stream(extractor)
+            schema = _output_schema(stream.schema, processors)
+            self._check_columns(schema)
+            self.clock.add("extract", started)
+            started = time.perf_counter()
+            with loader.open(self._plan(schema)) as session:
+                if session.committed is not None:
+                    return StreamResult(stream.name, str(self.target), session.committed)
+                final = session.begin(schema)
+                self.clock.add("load", started)
+                checkpoint = self._copy(extractor, stream, processors, session, final)
+                started = time.perf_counter()
+                result = session.publish(checkpoint)
+                self.clock.add("load", started)
+                seconds = self.clock.seconds
+                return StreamResult(
+                    stream.name, str(self.target), result, {each.name: sql_type(each) for each in final},
+                    self.read_all, session.changes, extract_s=seconds["extract"], process_s=seconds["process"], load_s=seconds["load"],
+                )  # fmt: skip
+
+    def _stream(self, extractor: Extractor[Any]) -> Stream:
+        for stream in extractor.streams():
+            if stream.name == self.stream_name:
+                cursor = self.flow.load.cursor
+                return replace(stream, cursor_field=cursor) if cursor in stream.schema.names else stream
+        raise PermanentError(f"the source has no stream {self.stream_name!r}", stream=self.stream_name)
+
+    def _check_columns(self, schema: pa.Schema) -> None:
+        load = self.flow.load
+        needed = [*load.primary_key, *([load.cursor] if load.cursor else [])]
+        if absent := [name for name in needed if name not in schema.names]:
+            raise ConfigError(
+                f"{self.target}: no column {absent[0]!r} arrives; there are: {', '.join(schema.names)}"
+            )
+
+    def _plan(self, schema: pa.Schema) -> LoadPlan:
+        load, run = self.flow.load, self.run
+        return LoadPlan(
+            pipeline=run.pipeline.name, stream=self.stream_name, target=self.target, schema=schema,
+            disposition=load.write, load_id=f"{run.run_id}:{run.pipeline.name}:{self.stream_name}",
+            primary_key=tuple(load.primary_key), schema_policy=load.schema_policy,
+            max_bad_rows=load.max_bad_rows, full_refresh=run.full_refresh,
+        )  # fmt: skip
+
+    def _saved(self, session: LoadSession) -> Checkpoint | None:
+        return None if self.run.full_refresh or self.flow.load.write == "replace" else session.checkpoint
+
+    def _since(self, saved: Checkpoint | None) -> Checkpoint | None:
+        lookback = self.flow.load.lookback
+        if saved is None or saved.cursor is None or lookback is None:
+            return saved
+        return Checkpoint(step_back(saved.cursor, lookback), saved.position)
+
+    def _copy(
+        self, extractor: Extractor[Any], stream: Stream, processors: list[Processor[Any]], session: LoadSession,
+        final: pa.Schema,
+    ) -> Checkpoint:  # fmt: skip
+        saved = self._saved(session)
+        since = self._since(saved)
+        self.read_all = since is None
+        tracker = CursorTracker(self.flow.load.cursor, saved, drop_repeats=self.flow.load.write == "append")
+        for extracted in self.clock.timed("extract", extractor.read(stream, since)):
+            started = time.perf_counter()
+            batch = self._fit(tracker.filter(_process(extracted, processors)), final)
+            self.clock.add("process", started)
+            started = time.perf_counter()
+            self._reject(session)
+            if batch.num_rows:
+                session.write(batch)
+            self.clock.add("load", started)
+            self.run.listener.batch_loaded(stream.name, batch.num_rows, batch.nbytes)
+        self._reject(session)
+        return tracker.checkpoint(extractor.checkpoint(stream))
+
+    def _reject(self, session: LoadSession) -> None:
+        if self.context.dead_letters:
+            session.reject(self.context.dead_letters)
+            self.context.dead_letters = []
+
+    def _fit(self, batch: Batch, final: pa.Schema) -> Batch:
+        """Cast to the target's exact types and set aside the rows that do not fit."""
+        bad: dict[str, pa.BooleanArray] = {}
+        columns = []
+        for target in final:
+            column = batch.column(batch.schema.get_field_index(target.name))
+            if column.type != target.type or sql_type(batch.schema.field(target.name)) != sql_type(target):
+                column, mask = cast_array(column, target)
+                bad[f"{target.name} is not {sql_type(target)}"] = mask
+            columns.append(column)
+        for name in batch.schema.names:
+            if name not in final.names:
+                bad[f"column {name} is unknown to {self.target}"] = pc.is_valid(batch.column(name))
+        for name in self.flow.load.primary_key:
+            bad[f"key column {name} is null"] = pc.is_null(columns[final.get_field_index(name)])
+        fitted = pa.RecordBatch.from_arrays(columns, schema=final)
+        bad = {reason: mask for reason, mask in bad.items() if pc.any(mask).as_py()}
+        return self._without_bad(batch, fitted, bad) if bad else fitted
+
+    def _without_bad(self, batch: Batch, fitted: Batch, bad: dict[str, pa.BooleanArray]) -> Batch:
+        any_bad = pa.array([False] * batch.num_rows)
+        for mask in bad.values():
+            any_bad = pc.or_(any_bad, mask)
+        for index in pc.indices_nonzero(any_bad).to_pylist():
+            reason = "; ".join(text for text, mask in bad.items() if mask[index].as_py())
+            self.context.reject(
+                reason, f"{self.stream_name} (in this batch: row {index + 1})", _row(batch, index)
+            )
+        return fitted.filter(pc.invert(any_bad))
+
+
+def _row(batch: Batch, index: int) -> dict[str, Any]:
+    values = {name: batch.column(name)[index].as_py() for name in batch.schema.names}
+    return {
+        name: value if isinstance(value, int | float | bool | None) else str(value)
+        for name, value in values.items()
+    }
+
+
+def _process(batch: Batch, processors: list[Processor[Any]]) -> Batch:
+    for processor in processors:
+        batch = processor.process(batch)
+    return batch
+
+
+def _output_schema(schema: pa.Schema, processors: list[Processor[Any]]) -> pa.Schema:
+    for processor in processors:
+        schema = processor.output_schema(schema)
+    return schema

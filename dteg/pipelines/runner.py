@@ -1,0 +1,105 @@
+"""Runs a whole pipeline in one process: every flow, its quality rules, then the transforms."""
+
+import dataclasses
+import time
+import uuid
+from typing import Any
+
+from dteg.connectors.base import Context, Loader
+from dteg.core.errors import ConfigError
+from dteg.core.identifiers import TableName
+from dteg.pipelines.engine import Run, run_stream
+from dteg.pipelines.listener import Listener
+from dteg.pipelines.plan import Flow, Pipeline, pipeline_of, refuse_unavailable
+from dteg.pipelines.results import RunResult, StreamResult
+from dteg.pipelines.transforms import run_transform
+from dteg.quality import CheckResult, evaluate
+
+
+def new_run_id() -> str:
+    """Return an identity for a run."""
+    return uuid.uuid4().hex
+
+
+def run_pipeline(
+    pipeline: Pipeline, *, run_id: str, full_refresh: bool = False, listener: Listener | None = None
+) -> RunResult:
+    """Run every step of a pipeline.
+
+    A failed rule of severity error ends the run after its flow: what would come after it does not run.
+
+    Raises:
+        DtegError: A step failed; earlier steps stay published.
+    """
+    refuse_unavailable(pipeline)
+    require_tables(pipeline)
+    run = Run(pipeline, run_id, full_refresh, listener or Listener())
+    started = time.perf_counter()
+    streams: list[StreamResult] = []
+    transforms = []
+    for flow in pipeline.flows:
+        streams += [load_and_check(run, flow, name) for name in flow.targets()]
+        if any(stream.blocked for stream in streams):
+            break
+    else:
+        for step in pipeline.transforms:
+            transforms.append(run_transform(pipeline, step, run.listener))
+            if transforms[-1].messages:
+                break
+    return RunResult(pipeline.name, run_id, streams, transforms, time.perf_counter() - started)
+
+
+def require_tables(pipeline: Pipeline) -> None:
+    """Check that the tables of `depends_on` are there.
+
+    Raises:
+        ConfigError: One is not; the message says which pipeline loads it.
+    """
+    from dteg.core.postgres import connect, translated
+
+    tables = [TableName.parse(text) for text in pipeline.spec.depends_on]
+    if not tables:
+        return
+    with connect(pipeline.project.warehouse_url()) as connection, translated("warehouse"):
+        for table in tables:
+            row = connection.execute("SELECT to_regclass(%s)::text", [table.sql]).fetchone()
+            if row is None or row[0] is None:
+                maker = pipeline_of(table, pipeline.project)
+                remedy = f"run first: dteg run {maker}" if maker else "no pipeline of this project loads it"
+                raise ConfigError(f"{pipeline.file}: depends on {table}, which is not there yet; {remedy}")
+
+
+def load_and_check(run: Run, flow: Flow, stream_name: str) -> StreamResult:
+    """Load one stream and check the quality rules of its target."""
+    result = run_stream(run, flow, stream_name)
+    started = time.perf_counter()
+    checks = check_target(
+        run.pipeline, flow, stream_name, source_rows=result.load.rows_read if result.read_all else None
+    )
+    result = dataclasses.replace(result, checks=checks, check_s=time.perf_counter() - started)
+    run.listener.stream_finished(result)
+    return result
+
+
+def check_target(
+    pipeline: Pipeline, flow: Flow, stream_name: str, source_rows: int | None = None
+) -> list[CheckResult]:
+    """Check the quality rules of one target.
+
+    Raises:
+        ConfigError: There are rules, but the target is not a database table.
+    """
+    target: TableName = flow.targets()[stream_name]
+    rules = pipeline.rules_for(target)
+    if not rules:
+        return []
+    loader: Loader[Any] = flow.loader.create(Context(pipeline.project))
+    url = loader.database_url()
+    if url is None:
+        raise ConfigError(f"{pipeline.file}: quality rules need a database table, and {target} is none")
+    masked = frozenset(pipeline.spec.security.data_masking) | frozenset(pipeline.spec.security.encryption)
+    results = evaluate(
+        url, target, [rule for _, rule in rules], masked_columns=masked, source_rows=source_rows
+    )
+    # The names are those of the whole file, as Dagster knows them.
+    return [dataclasses.replace(each, name=name) for each, (name, _) in zip(results, rules, strict=True)]

@@ -1,0 +1,107 @@
+"""`{{ ds }}`, `{{ run_id }}`, `{{ env.X }}` and `{{ params.X }}` in the values of a pipeline file.
+
+Values are rendered after the YAML was parsed, so a value can never change the structure of the
+file. The sandbox has no functions and no access to attributes that begin with an underscore.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from dteg.core.clock import utc_now
+
+if TYPE_CHECKING:
+    from jinja2.sandbox import SandboxedEnvironment
+
+MAX_RENDERED_CHARACTERS = 100_000
+_WHOLE = re.compile(r"^\s*\{\{([^{}]*)\}\}\s*$")
+
+
+class TemplateError(ValueError):
+    """A template cannot be rendered; the message says why."""
+
+
+@dataclass(frozen=True)
+class Variables:
+    """What templates can use.
+
+    Attributes:
+        params: Parameters of the run.
+        run_id: Identity of the run.
+        started_at: Start of the run, UTC; `ds` is its date as YYYY-MM-DD.
+        env: Environment variables.
+    """
+
+    params: Mapping[str, Any] = field(default_factory=dict)
+    run_id: str = ""
+    started_at: datetime = field(default_factory=utc_now)
+    env: Mapping[str, str] = field(default_factory=lambda: os.environ)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the names that templates see."""
+        return {
+            "params": dict(self.params),
+            "run_id": self.run_id,
+            "ds": self.started_at.strftime("%Y-%m-%d"),
+            "ts": self.started_at.isoformat(),
+            "env": dict(self.env),
+        }
+
+
+@cache
+def _environment() -> "SandboxedEnvironment":
+    from jinja2 import StrictUndefined
+    from jinja2.sandbox import SandboxedEnvironment
+
+    environment = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
+    environment.globals.clear()  # no range(), no lipsum(): nothing that makes text without end
+    return environment
+
+
+def render(value: Any, variables: Variables) -> Any:
+    """Return `value` with every template in its texts rendered.
+
+    A text that is one expression and nothing else keeps the type of its value, so
+    `"{{ params.limit }}"` can fill a number.
+
+    Raises:
+        TemplateError: A name is unknown, or the template is not valid.
+    """
+    if isinstance(value, str):
+        return _render_text(value, variables) if "{{" in value or "{%" in value else value
+    if isinstance(value, dict):
+        return {key: render(item, variables) for key, item in value.items()}
+    if isinstance(value, list):
+        return [render(item, variables) for item in value]
+    return value
+
+
+def _render_text(text: str, variables: Variables) -> Any:
+    from jinja2 import TemplateError as JinjaError
+
+    if "{%" in text or "**" in text:
+        raise TemplateError(f"only {{{{ name }}}} expressions are allowed in {text!r}")
+    names = variables.as_dict()
+    try:
+        if whole := _WHOLE.match(text):
+            result = _environment().compile_expression(whole[1], undefined_to_none=False)(**names)
+            if not isinstance(result, str | int | float | bool | None):
+                raise TemplateError(f"{text!r} is not a text, a number or true/false")
+        else:
+            result = _environment().from_string(text).render(**names)
+    except (JinjaError, ArithmeticError, TypeError, ValueError, MemoryError) as error:
+        raise TemplateError(f"{text!r}: {_reason(error)}") from None
+    if isinstance(result, str) and len(result) > MAX_RENDERED_CHARACTERS:
+        raise TemplateError(f"{text!r} renders to more than {MAX_RENDERED_CHARACTERS} characters")
+    return result
+
+
+def _reason(error: Exception) -> str:
+    message = str(error)
+    if unknown := re.search(r"'dict object' has no attribute '(.*)'", message):
+        return f"{unknown[1]} is not set (params come from params: or --param, env from the environment)"
+    return message or type(error).__name__

@@ -1,0 +1,115 @@
+"""What runs in the warehouse after the loads: dbt models, or a file of SQL."""
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dteg.core.errors import ConfigError, EnvironmentProblemError, MissingExtraError
+from dteg.core.project import Project
+from dteg.core.secrets import redact
+from dteg.pipelines.listener import Listener
+from dteg.pipelines.plan import Pipeline
+from dteg.pipelines.results import TransformResult
+from dteg.pipelines.spec import TransformStep
+
+
+def run_transform(pipeline: Pipeline, step: TransformStep, listener: Listener) -> TransformResult:
+    """Run one transform step.
+
+    Raises:
+        ConfigError: The dbt project or the SQL file is not there or not valid.
+        PermanentError: A statement of a SQL file failed; none of the file took effect.
+    """
+    name = f"dbt {step.select or '(all models)'}" if step.type == "dbt" else f"sql {step.file}"
+    listener.transform_started(name)
+    result = (
+        _run_dbt(pipeline.project, step, name)
+        if step.type == "dbt"
+        else _run_sql(pipeline.project, step, name)
+    )
+    listener.transform_finished(result)
+    return result
+
+
+def dbt_environment(project: Project) -> dict[str, str]:
+    """Return the environment variables that `dbt_project/profiles.yml` reads, for the project's warehouse."""
+    from psycopg.conninfo import conninfo_to_dict
+
+    parts: Mapping[str, Any] = conninfo_to_dict(project.warehouse_url())
+    return {
+        "DTEG_PG_HOST": str(parts.get("host") or "localhost"),
+        "DTEG_PG_PORT": str(parts.get("port") or 5432),
+        "DTEG_PG_USER": str(parts.get("user") or "postgres"),
+        "DTEG_PG_PASSWORD": str(parts.get("password") or ""),
+        "DTEG_PG_DATABASE": str(parts.get("dbname") or "postgres"),
+        "DBT_PROFILES_DIR": str(project.dbt_dir),
+        "DBT_TARGET_PATH": str(project.state_dir / "dbt" / "target"),
+        "DBT_LOG_PATH": str(project.state_dir / "dbt" / "logs"),
+    }
+
+
+def _run_dbt(project: Project, step: TransformStep, name: str) -> TransformResult:
+    if not (project.dbt_dir / "dbt_project.yml").is_file():
+        raise ConfigError(f"transform: dbt needs a dbt project in {project.dbt_dir.name}/")
+    started = time.perf_counter()
+    os.environ.update(dbt_environment(project))  # dbt runs in this process: its start costs seconds otherwise
+    try:
+        from dbt.cli.main import dbtRunner
+    except ImportError:
+        raise MissingExtraError("dbt", "transform: dbt") from None
+    # dbt's own lines are silenced: what failed comes back in the result, and all of it stands in dbt's log file.
+    arguments = [
+        "--log-level",
+        "none",
+        "build" if step.tests else "run",
+        "--project-dir",
+        str(project.dbt_dir),
+    ]
+    outcome = dbtRunner().invoke([*arguments, *(["--select", step.select] if step.select else [])])
+    if outcome.exception is not None:
+        raise EnvironmentProblemError(f"{name}: {redact(str(outcome.exception))}") from outcome.exception
+    results = list(getattr(outcome.result, "results", None) or [])
+    tests = [each for each in results if each.node.resource_type in ("test", "unit_test")]
+    bad = [each for each in results if str(each.status) in ("error", "fail", "runtime error", "skipped")]
+    return TransformResult(
+        name,
+        models=sum(each.node.resource_type == "model" and each not in bad for each in results),
+        tests_passed=sum(each not in bad for each in tests),
+        tests_failed=sum(each in bad and str(each.status) != "skipped" for each in tests),
+        seconds=time.perf_counter() - started,
+        messages=[_failure(each) for each in bad if str(each.status) != "skipped"] + _skipped(bad),
+    )
+
+
+def _failure(result: Any) -> str:
+    lines = [line.strip() for line in redact(result.message or "").splitlines() if line.strip()]
+    # The first line of a database error only repeats the model's name.
+    cause = lines[1] if len(lines) > 1 and lines[0].startswith("Database Error in") else "".join(lines[:1])
+    return f"{result.node.resource_type} {result.node.name} ({result.node.original_file_path}): {cause}"
+
+
+def _skipped(bad: list[Any]) -> list[str]:
+    count = sum(str(each.status) == "skipped" for each in bad)
+    return [f"{count} models and tests that depend on these were skipped"] if count else []
+
+
+def _run_sql(project: Project, step: TransformStep, name: str) -> TransformResult:
+    from dteg.core.postgres import connect, translated
+
+    started = time.perf_counter()
+    path = project.root / str(step.file)
+    text = _sql_text(path, project)
+    with connect(project.warehouse_url()) as connection, translated("sql"), connection.transaction():
+        connection.execute(text.encode())  # a string would be searched for placeholders
+    return TransformResult(name, models=1, seconds=time.perf_counter() - started)
+
+
+def _sql_text(path: Path, project: Project) -> str:
+    if not path.resolve().is_relative_to(project.root):
+        raise ConfigError(f"transform: sql file {path} lies outside the project")
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"transform: sql file {path} cannot be read: {error}") from None

@@ -1,0 +1,28 @@
+"""For authors of connectors: the contract suite, in-memory adapters, samples and throwaway servers.
+
+`contract_tests` lies in `dteg.testing.contract`, the fixtures in `dteg.testing.fixtures`; both need
+pytest, the rest does not.
+"""
+
+from dteg.testing.memory import (
+    MemoryExtractor,
+    MemoryExtractorConfig,
+    MemoryLoader,
+    MemoryLoaderConfig,
+    MemoryStore,
+)
+from dteg.testing.samples import make_batch, make_context
+from dteg.testing.servers import database, embedded_postgres, fresh_port
+
+__all__ = [
+    "MemoryExtractor",
+    "MemoryExtractorConfig",
+    "MemoryLoader",
+    "MemoryLoaderConfig",
+    "MemoryStore",
+    "database",
+    "embedded_postgres",
+    "fresh_port",
+    "make_batch",
+    "make_context",
+]

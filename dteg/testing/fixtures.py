@@ -1,0 +1,47 @@
+"""Pytest fixtures for connectors: `pytest_plugins = ["dteg.testing.fixtures"]` in the top conftest."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dteg.connectors.base import Context
+from dteg.core.errors import EnvironmentProblemError
+from dteg.testing.samples import make_context
+from dteg.testing.servers import database, embedded_postgres
+
+TEST_SERVER_VARIABLE = "DTEG_TEST_POSTGRES_URL"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker of the contract suite known."""
+    config.addinivalue_line("markers", "contract: the suite that every connector owes")
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Context:
+    """A context whose project is an empty folder."""
+    return make_context(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """URL of a PostgreSQL server: the one in `DTEG_TEST_POSTGRES_URL`, else an embedded one for this session."""
+    if url := os.environ.get(TEST_SERVER_VARIABLE):
+        yield url
+        return
+    with contextlib.ExitStack() as stack:
+        try:
+            url = stack.enter_context(embedded_postgres())
+        except EnvironmentProblemError as error:
+            pytest.skip(f"no PostgreSQL here: {error}")
+        yield url
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """URL of an empty database that is dropped after the test."""
+    with database(postgres_server) as url:
+        yield url
