@@ -37,6 +37,7 @@ def run_app(arguments: list[str]) -> int:
 
     try:
         result = app(args=arguments, standalone_mode=False)
+        sys.stdout.flush()  # here and not at the end of Python, where a closed pipe could not be caught
         return result if isinstance(result, int) else 0
     except typer.Exit as done:
         return done.exit_code

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import sys
 from datetime import date, datetime
 from decimal import Decimal
@@ -17,10 +18,10 @@ def render(result: Rows, format_: str) -> None:
         writer.writerow(result.columns)
         writer.writerows(result.rows)
     elif format_ == "json":
-        print(json.dumps([_record(result, row) for row in result.rows], ensure_ascii=False))
+        print(_json([_record(result, row) for row in result.rows]))
     elif format_ == "jsonl":
         for row in result.rows:
-            print(json.dumps(_record(result, row), ensure_ascii=False))
+            print(_json(_record(result, row)))
     else:
         _print_table(result)
 
@@ -29,9 +30,19 @@ def _record(result: Rows, row: tuple[Any, ...]) -> dict[str, Any]:
     return {name: _plain(value) for name, value in zip(result.columns, row, strict=True)}
 
 
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, default=str)
+
+
 def _plain(value: Any) -> Any:
-    if isinstance(value, str | int | float | bool | dict | list | None):
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # JSON has no NaN
+    if isinstance(value, str | int | float | bool | dict | None):
         return value
+    if isinstance(value, bytes):
+        return f"\\x{value.hex()}"
     return value.isoformat() if isinstance(value, datetime | date) else str(value)
 
 

@@ -107,11 +107,13 @@ class Context:
         project: The project, for its folder and its warehouse.
         run_id: Identity of the run.
         dead_letters: Where a connector puts records it cannot read; the engine empties it after each batch.
+        source: What the extractor reads now, such as a file; for messages about its records.
     """
 
     project: Project
     run_id: str = ""
     dead_letters: list[DeadLetter] = field(default_factory=list)
+    source: str = ""
 
     def reject(self, reason: str, position: str, payload: dict[str, Any]) -> None:
         """Set one record aside."""

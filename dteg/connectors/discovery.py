@@ -9,7 +9,7 @@ import importlib
 import importlib.util
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -98,7 +98,10 @@ def _package_dir(package: str) -> Path | None:
     return Path(locations[0]) if locations else None
 
 
-def discover(project: Project | None = None) -> dict[tuple[ComponentKind, str], Component]:
+Components = Mapping[tuple[ComponentKind, str], Component]
+
+
+def discover(project: Project | None = None) -> Components:
     """Return all components by (kind, name), importing none of them."""
     found: dict[tuple[ComponentKind, str], Component] = {}
     own = _package_dir("components")
@@ -114,14 +117,18 @@ def discover(project: Project | None = None) -> dict[tuple[ComponentKind, str], 
     return found
 
 
-def find(kind: ComponentKind, type_name: str, project: Project | None = None) -> Component:
-    """Return the component that a pipeline calls `type: type_name`; `dteg://` and a namespace may stand before it.
+def find(kind: ComponentKind, type_name: str, found: Components) -> Component:
+    """Return the component that a pipeline calls `type: type_name`.
+
+    Args:
+        kind: What it must be.
+        type_name: Its name; `dteg://` and a namespace may stand before it, and `-extractor` after it.
+        found: What `discover` returned.
 
     Raises:
         ConfigError: There is none; the message says the command that installs it.
     """
     name = type_name.removeprefix("dteg://").rsplit("/", 1)[-1].replace("-", "_")
-    found = discover(project)
     component = found.get((kind, name)) or found.get((kind, name.removesuffix(f"_{kind}")))
     if component:
         return component

@@ -43,7 +43,7 @@ def between_numbers(source: pa.DataType, to: pa.DataType) -> Convert:
         return lambda array: _within(array, to).cast(to)
     if types.is_decimal(to):
         if types.is_floating(source):
-            return lambda array: only(array, pc.is_finite(array)).cast(to)
+            return lambda array: _float_to_decimal(array, to)
         wide = pa.decimal128(20) if types.is_integer(source) else source
         return lambda array: _rounded(array.cast(wide), to)
     if types.is_decimal(source):
@@ -88,8 +88,7 @@ def from_text(to: pa.DataType) -> Convert:
     if types.is_integer(to):
         return lambda array: _within(_text_to_bigint(array), to).cast(to)
     if types.is_decimal(to):
-        # 38 digits before and after the point; Arrow would refuse a text with more decimals than the target.
-        return lambda array: _rounded(matching(trim(array), NUMBER).cast(pa.decimal256(76, 38)), to)
+        return lambda array: _text_to_decimal(array, to)
     if types.is_floating(to):
         return lambda array: _text_to_float(trim(array), to)
     if types.is_boolean(to):
@@ -113,6 +112,20 @@ def trim(array: pa.Array) -> pa.Array:
 def _text_to_bigint(array: pa.Array) -> pa.Array:
     text = matching(trim(array), _INTEGER)
     return pc.utf8_ltrim(text, "+").cast(pa.int64())
+
+
+def _text_to_decimal(array: pa.Array, to: pa.DataType) -> pa.Array:
+    # 38 digits before and after the point; Arrow would refuse a text with more decimals than the target.
+    text = pc.replace_substring_regex(matching(trim(array), NUMBER), r"(\.\d{38})\d+", r"\1")
+    return _rounded(text.cast(pa.decimal256(76, 38)), to)
+
+
+def _float_to_decimal(array: pa.Array, to: pa.DataType) -> pa.Array:
+    """Round what the float looks like, as PostgreSQL does: 1.005 is stored as 1.00499999999999989."""
+    tiny = pc.less(pc.abs(array), 1e-15)  # written out, these have more digits than a decimal
+    return pc.coalesce(
+        _text_to_decimal(as_text(only(array, pc.invert(tiny))), to), only(array, tiny).cast(to)
+    )
 
 
 def _text_to_float(text: pa.Array, to: pa.DataType) -> pa.Array:

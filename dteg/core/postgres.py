@@ -1,6 +1,7 @@
 """Connections to PostgreSQL, and its errors in our words."""
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,9 @@ from dteg.core.secrets import redact
 
 APPLICATION_NAME = "dteg"
 CONNECT_TIMEOUT_S = 15
+
+# psycopg warns of a COPY that could not end because its connection broke; our error says that and more.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 # Classes of SQLSTATE where the same statement may succeed a moment later.
 _TRANSIENT_STATES = frozenset(
@@ -38,8 +42,10 @@ def connect(url: str, *, component: str = "postgres", **options: Any) -> "psycop
             autocommit=True,
             connect_timeout=CONNECT_TIMEOUT_S,
             application_name=APPLICATION_NAME,
+            # What the text of a value looks like must not depend on the server's or the role's settings.
+            client_encoding="utf8",
             options="-c timezone=UTC -c datestyle=ISO,YMD -c intervalstyle=iso_8601 -c extra_float_digits=1"
-            " -c client_min_messages=warning",
+            " -c bytea_output=hex -c lc_monetary=C -c client_min_messages=warning",
             # A peer that is gone is noticed after about 30 s instead of two hours.
             keepalives=1, keepalives_idle=10, keepalives_interval=5, keepalives_count=4, tcp_user_timeout=30_000,
             **options,

@@ -34,7 +34,7 @@ class Server:
 
     def is_running(self) -> bool:
         """Whether this very process still runs."""
-        return start_time(self.pid) == self.started
+        return bool(self.started) and start_time(self.pid) == self.started
 
 
 def start_time(pid: int) -> str:
@@ -69,12 +69,20 @@ def registered(project: Project) -> list[Server]:
     """Return the servers that still run; forget the others."""
     running = []
     for path in sorted(_folder(project).glob("*.json")):
-        server = Server(**json.loads(path.read_text(encoding="utf-8")))
-        if server.is_running():
+        server = _read(path)
+        if server is not None and server.is_running():
             running.append(server)
         else:
             path.unlink(missing_ok=True)
     return running
+
+
+def _read(path: Path) -> Server | None:
+    """Return what a file registers; None for one that was cut off by a crash."""
+    try:
+        return Server(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def stop_all(project: Project) -> list[str]:

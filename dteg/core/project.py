@@ -34,7 +34,12 @@ class Project:
             EnvironmentProblemError: There is none.
         """
         if home := os.environ.get(HOME_VARIABLE):
-            return cls(Path(home).expanduser().resolve())
+            root = Path(home).expanduser().resolve()
+            if not root.is_dir():
+                raise EnvironmentProblemError(
+                    f"{HOME_VARIABLE}={home} is not a folder; make it with: dteg init {home}"
+                )
+            return cls(root)
         here = (start or Path.cwd()).resolve()
         for folder in (here, *here.parents):
             if (folder / "pipelines").is_dir() or (folder / "dteg.toml").is_file():
@@ -45,7 +50,12 @@ class Project:
     def state_dir(self) -> Path:
         """`.dteg/`, made when first asked for, readable by its owner only."""
         folder = self.root / ".dteg"
-        folder.mkdir(mode=0o700, exist_ok=True)
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise EnvironmentProblemError(
+                f"{folder} cannot be made: {error.strerror}; give yourself the right to write there"
+            ) from None
         return folder
 
     @property
@@ -73,7 +83,7 @@ class Project:
     @property
     def uses_embedded_postgres(self) -> bool:
         """Whether the warehouse is the server that dteg starts by itself."""
-        return POSTGRES_URL_VARIABLE not in os.environ
+        return not os.environ.get(POSTGRES_URL_VARIABLE)
 
     def warehouse_url(self) -> str:
         """Return the URL of the warehouse, starting the embedded server when that is the warehouse.

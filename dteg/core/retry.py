@@ -23,10 +23,14 @@ class RetryPolicy(ConfigModel):
     base_delay_s: float = Field(0.5, gt=0, le=60, description="Upper bound of the first wait.")
     max_delay_s: float = Field(30.0, gt=0, le=3600, description="Upper bound of any wait.")
 
+    def allows(self, error: BaseException) -> bool:
+        """Whether to try again: not when the other side asks for more patience than we have."""
+        return isinstance(error, TransientError) and (error.retry_after_s or 0) <= self.max_delay_s
+
     def delay_s(self, attempt: int, error: TransientError, rng: random.Random) -> float:
         """Return the wait after failed attempt number `attempt` (from 1): full jitter, or what was asked."""
         if error.retry_after_s is not None:
-            return min(error.retry_after_s, self.max_delay_s)
+            return error.retry_after_s
         ceiling: float = min(self.max_delay_s, self.base_delay_s * 2.0 ** (attempt - 1))
         return rng.uniform(0, ceiling)
 
@@ -41,7 +45,7 @@ def call_with_retry(
 ) -> T:
     """Call `action` until it succeeds, fails for good or runs out of attempts.
 
-    Only TransientError is tried again; anything else leaves at once.
+    Only TransientError is tried again (see `RetryPolicy.allows`); anything else leaves at once.
 
     Args:
         action: Called without arguments; must be safe to repeat.
@@ -54,7 +58,7 @@ def call_with_retry(
         What `action` returned.
 
     Raises:
-        TransientError: The last one, after `max_attempts`.
+        TransientError: The last one, after `max_attempts`, or one that asks to wait longer than `max_delay_s`.
     """
     import tenacity
 
@@ -68,7 +72,7 @@ def call_with_retry(
 
     retrying = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(policy.max_attempts),
-        retry=tenacity.retry_if_exception_type(TransientError),
+        retry=tenacity.retry_if_exception(policy.allows),
         wait=wait,
         before_sleep=tell,
         sleep=sleep,

@@ -121,12 +121,19 @@ def resolve(reference: str) -> str:
     return provider(match["name"])
 
 
-_URL_PASSWORD = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s@/]+(?=@)", re.IGNORECASE)
+# Up to the last @, because a password may hold one.
+_URL_PASSWORD = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s/]+(?=@)", re.IGNORECASE)
+_VALUE = r"(?:'[^']*'|\"[^\"]*\"|[^\s,;&\"']+)"
+# `db_password=x`, `PGPASSWORD: x`, `"client_secret": "x"`; but not the reference `secret://env/X`.
 _KEY_VALUE = re.compile(
-    r"(?P<head>\b(?:password|passwd|pwd|token|secret|api[_-]?key)\b\s*[=:]\s*)(?:'[^']*'|\"[^\"]*\"|[^\s,;&]+)",
+    r"(?P<head>(?:passw(?:or)?d|pwd|token|secret|(?:api|access|private)[_-]?key)[\"']?\s*[=:]\s*(?!//|secret://))"
+    + _VALUE,
     re.IGNORECASE,
 )
-_AUTHORIZATION = re.compile(r"(?P<head>\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE)
+_AUTHORIZATION = re.compile(
+    r"(?P<head>\b(?:bearer|basic|authorization:\s*token)\s+)[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE
+)
+_PASSWORD_PARAMETER = re.compile(r"(?:^|[?&\s])(?:ssl)?passw(?:or)?d\s*=\s*[^\s&]", re.IGNORECASE)
 
 
 def redact(text: str, *secrets: str) -> str:
@@ -140,7 +147,9 @@ def redact(text: str, *secrets: str) -> str:
 
 
 def _no_inline_password(value: str) -> str:
-    if _URL_PASSWORD.search(value):
+    if not value.startswith("secret://") and (
+        _URL_PASSWORD.search(value) or _PASSWORD_PARAMETER.search(value)
+    ):
         raise ValueError("the URL holds a password; write the whole URL as secret://env/NAME")
     return value
 

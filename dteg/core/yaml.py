@@ -46,6 +46,16 @@ class Document:
     file: str
     lines: Mapping[Path_, int]
 
+    def at(self, path: Path_) -> Any:
+        """Return the value at a path, None if there is none."""
+        value = self.value
+        for part in path:
+            try:
+                value = value[part]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return value
+
     def problem(self, path: Path_, message: str) -> Problem:
         """Make a Problem at the nearest known place."""
         known = path
@@ -141,14 +151,24 @@ def problems_of(
     """Translate pydantic's errors: one line each, at the right place, with a near miss for unknown keys."""
     problems = []
     for detail in error.errors(include_url=False, include_context=True, include_input=False):
-        path = at + tuple(filter(_belongs, detail["loc"]))
+        path = at + _in_document(detail, document.at(at))
         problems.append(document.problem(path, _message(detail, model)))
     return problems
 
 
-def _belongs(part: str | int) -> bool:
+def _in_document(detail: ErrorDetails, value: Any) -> Path_:
     """Drop the names of union branches that pydantic mixes into a location."""
-    return isinstance(part, int) or bool(re.fullmatch(r"[\w.\- ]+", part))
+    path: list[str | int] = []
+    for part in detail["loc"]:
+        inside = (
+            part in value if isinstance(value, dict) else isinstance(value, list) and isinstance(part, int)
+        )
+        if inside:
+            value = value[part]
+        elif detail["type"] != "missing" or part != detail["loc"][-1]:
+            continue
+        path.append(part)
+    return tuple(path)
 
 
 def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:

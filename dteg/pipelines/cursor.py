@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter
 from datetime import date, datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +13,7 @@ from dteg.connectors.base import Checkpoint
 from dteg.core.batch import Batch
 from dteg.core.durations import parse_duration
 from dteg.core.errors import ConfigError
+from dteg.core.types import cast_array, sql_type
 
 # More rows than this with one cursor value, and an append can no longer tell them apart.
 MAX_BOUNDARY_ROWS = 100_000
@@ -41,19 +42,45 @@ def step_back(cursor: CursorValue, lookback: str | int) -> CursorValue:
         ConfigError: The lookback does not fit the cursor.
     """
     try:
-        if isinstance(lookback, int) and isinstance(cursor, int | float):
+        if isinstance(cursor, str):
+            if isinstance(lookback, str):
+                return _earlier(cursor, parse_duration(lookback))
+            return str(Decimal(cursor) - lookback)
+        if isinstance(lookback, int):
             return cursor - lookback
-        if isinstance(lookback, str) and isinstance(cursor, str):
-            return _earlier(cursor, parse_duration(lookback))
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, InvalidOperation):
         pass
     raise ConfigError(f"lookback {lookback!r} does not fit the cursor value {cursor!r}")
 
 
 def _earlier(cursor: str, span: timedelta) -> str:
     if len(cursor) == len("2013-01-01"):
-        return (date.fromisoformat(cursor) - span).isoformat()
+        # A date minus two hours lies in the day before; `date - span` would look at whole days only.
+        return (date.fromisoformat(cursor) + -span).isoformat()
     return (datetime.fromisoformat(cursor) - span).isoformat()
+
+
+def check_cursor(column: pa.Field) -> None:
+    """Refuse a column whose order Arrow does not know.
+
+    A type that travels as text, such as `numeric` without precision, would be compared letter by
+    letter: 9 after 10. The saved position would then skip rows.
+
+    Raises:
+        ConfigError: Says what to use instead.
+    """
+    types, type_ = pa.types, column.type
+    name = sql_type(column)
+    ordered = types.is_integer(type_) or types.is_floating(type_) or types.is_decimal(type_)
+    ordered = ordered or types.is_timestamp(type_) or types.is_date(type_)
+    if not ordered and not (types.is_string(type_) and name.partition("(")[0] in _TEXTS):
+        hint = "; cast it in a query, such as id::numeric(38,0)" if name == "numeric" else ""
+        raise ConfigError(
+            f"column {column.name!r} of type {name} cannot be a cursor{hint}; use a number, a date, a timestamp or a text"
+        )
+
+
+_TEXTS = frozenset({"text", "varchar", "char", "uuid"})
 
 
 class CursorTracker:
@@ -78,10 +105,9 @@ class CursorTracker:
         if self.column is None or batch.num_rows == 0:
             return batch
         if self._greatest is None and self.saved is not None and self.saved.cursor is not None:
-            type_ = batch.schema.field(self.column).type
-            self._greatest = pa.scalar(self.saved.cursor).cast(type_).as_py()
+            self._greatest = self._saved_value(batch).as_py()
         if self.drop_repeats and self.saved is not None and self.saved.cursor is not None:
-            batch = self._without_repeats(batch, self.saved.cursor)
+            batch = self._without_repeats(batch, self._saved_value(batch))
         self._advance(batch)
         return batch
 
@@ -93,6 +119,18 @@ class CursorTracker:
             return self.saved or Checkpoint(position=position)
         kept = {BOUNDARY_KEY: dict(self._boundary)} if self.drop_repeats else {}
         return Checkpoint(to_json(self._greatest), {**position, **kept})
+
+    def _saved_value(self, batch: Batch) -> pa.Scalar:
+        field = batch.schema.field(self.column)
+        cursor = self.saved.cursor if self.saved else None
+        # As text, because Arrow refuses an integer for a decimal that is smaller than a bigint.
+        value, bad = cast_array(pa.array([str(cursor)]), field)
+        if bad[0].as_py():
+            raise ConfigError(
+                f"the saved position {cursor!r} does not fit column {self.column!r}, which is {sql_type(field)} now; "
+                "load all again with --full-refresh"
+            )
+        return value[0]
 
     def _column_of(self, batch: Batch) -> pa.Array:
         return batch.column(batch.schema.get_field_index(self.column))
@@ -115,12 +153,12 @@ class CursorTracker:
             )
         self._boundary.update(_digests(at_top))
 
-    def _without_repeats(self, batch: Batch, cursor: Any) -> Batch:
+    def _without_repeats(self, batch: Batch, cursor: pa.Scalar) -> Batch:
         # Not every source can filter: what lies before the saved value was loaded already.
         column = self._column_of(batch)
-        batch = batch.filter(pc.greater_equal(column, pa.scalar(cursor).cast(column.type)))
+        batch = batch.filter(pc.greater_equal(column, cursor))
         column = self._column_of(batch)
-        same = pc.equal(column, pa.scalar(cursor).cast(column.type))
+        same = pc.equal(column, cursor)
         candidates = pc.indices_nonzero(same).to_pylist()
         if not candidates:
             return batch

@@ -28,7 +28,7 @@ from dteg.core.errors import ConfigError, PermanentError
 from dteg.core.identifiers import TableName
 from dteg.core.retry import call_with_retry
 from dteg.core.types import cast_array, sql_type
-from dteg.pipelines.cursor import CursorTracker, step_back
+from dteg.pipelines.cursor import CursorTracker, check_cursor, step_back
 from dteg.pipelines.listener import Listener
 from dteg.pipelines.plan import Flow, Pipeline
 from dteg.pipelines.results import StreamResult
@@ -80,11 +80,14 @@ def run_stream(run: Run, flow: Flow, stream_name: str) -> StreamResult:
     """
     target = flow.targets()[stream_name]
     run.listener.stream_started(stream_name, str(target))
-    return call_with_retry(
-        lambda: _StreamLoad(run, flow, stream_name, target).load(),
-        run.pipeline.spec.retry,
-        on_retry=lambda attempt, delay_s, error: run.listener.retrying(stream_name, attempt, delay_s, error),
-    )
+    with run.pipeline.naming_file():
+        return call_with_retry(
+            lambda: _StreamLoad(run, flow, stream_name, target).load(),
+            run.pipeline.spec.retry,
+            on_retry=lambda attempt, delay_s, error: run.listener.retrying(
+                stream_name, attempt, delay_s, error
+            ),
+        )
 
 
 class _StreamLoad:
@@ -95,6 +98,7 @@ class _StreamLoad:
         self.context = Context(run.pipeline.project, run.run_id)
         self.clock = Stopwatch()
         self.read_all = False
+        self.source, self.arrived = "", 0
 
     def load(self) -> StreamResult:
         extractor: Extractor[Any] = self.flow.extractor.create(self.context)
@@ -131,11 +135,17 @@ class _StreamLoad:
 
     def _check_columns(self, schema: pa.Schema) -> None:
         load = self.flow.load
-        needed = [*load.primary_key, *([load.cursor] if load.cursor else [])]
-        if absent := [name for name in needed if name not in schema.names]:
-            raise ConfigError(
-                f"{self.target}: no column {absent[0]!r} arrives; there are: {', '.join(schema.names)}"
-            )
+        for key, names in (
+            ("primary_key", load.primary_key),
+            ("cursor", [load.cursor] if load.cursor else []),
+        ):
+            if absent := [name for name in names if name not in schema.names]:
+                with self.run.pipeline.naming_file((*self.flow.at, key)):
+                    raise ConfigError(
+                        f"{self.target}: no column {absent[0]!r} arrives; there are: {', '.join(schema.names)}"
+                    )
+        if load.cursor:
+            check_cursor(schema.field(load.cursor))
 
     def _plan(self, schema: pa.Schema) -> LoadPlan:
         load, run = self.flow.load, self.run
@@ -163,9 +173,17 @@ class _StreamLoad:
         since = self._since(saved)
         self.read_all = since is None
         tracker = CursorTracker(self.flow.load.cursor, saved, drop_repeats=self.flow.load.write == "append")
+        # Where the source filters, the position is one of the source's values, not of what a processor makes of them.
+        filters = extractor.capabilities.incremental and tracker.column in stream.schema.names
+        if filters:
+            check_cursor(stream.schema.field(tracker.column))
         for extracted in self.clock.timed("extract", extractor.read(stream, since)):
             started = time.perf_counter()
-            batch = self._fit(tracker.filter(_process(extracted, processors)), final)
+            if filters:
+                batch = _process(tracker.filter(extracted), processors)
+            else:
+                batch = tracker.filter(_process(extracted, processors))
+            batch = self._fit_next(batch, final)
             self.clock.add("process", started)
             started = time.perf_counter()
             self._reject(session)
@@ -180,6 +198,14 @@ class _StreamLoad:
         if self.context.dead_letters:
             session.reject(self.context.dead_letters)
             self.context.dead_letters = []
+
+    def _fit_next(self, batch: Batch, final: pa.Schema) -> Batch:
+        """Fit a batch, and count the records of each source for messages."""
+        if self.context.source != self.source:
+            self.source, self.arrived = self.context.source, 0
+        fitted = self._fit(batch, final)
+        self.arrived += batch.num_rows
+        return fitted
 
     def _fit(self, batch: Batch, final: pa.Schema) -> Batch:
         """Cast to the target's exact types and set aside the rows that do not fit."""
@@ -206,9 +232,8 @@ class _StreamLoad:
             any_bad = pc.or_(any_bad, mask)
         for index in pc.indices_nonzero(any_bad).to_pylist():
             reason = "; ".join(text for text, mask in bad.items() if mask[index].as_py())
-            self.context.reject(
-                reason, f"{self.stream_name} (in this batch: row {index + 1})", _row(batch, index)
-            )
+            position = f"{self.source or self.stream_name} (record {self.arrived + index + 1})"
+            self.context.reject(reason, position, _row(batch, index))
         return fitted.filter(pc.invert(any_bad))
 
 

@@ -1,19 +1,20 @@
 """A pipeline made ready to run: components found, templates rendered, configs checked."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
 
 from dteg.connectors.base import ConnectorConfig, Context, Extractor, Loader
-from dteg.connectors.discovery import Component, find
+from dteg.connectors.discovery import Component, discover, find
 from dteg.core.errors import ConfigError, NotAvailableError, Problem
 from dteg.core.identifiers import TableName
 from dteg.core.project import Project
 from dteg.core.suggest import did_you_mean
-from dteg.core.yaml import Document, problems_of, read, validate
+from dteg.core.yaml import Document, Path_, problems_of, read, validate
 from dteg.manifest import ComponentKind
 from dteg.pipelines.spec import LoadStep, PipelineFile, PipelineSpec, TransformStep
 from dteg.pipelines.templates import TemplateError, Variables, render
@@ -46,12 +47,14 @@ class Flow:
         processors: What happens to them, in order.
         loader: Where they go.
         load: How they are written.
+        at: Path of the load step in the file.
     """
 
     extractor: Part
     processors: tuple[Part, ...]
     loader: Part
     load: LoadStep
+    at: Path_ = ()
 
     def targets(self) -> dict[str, TableName]:
         """Return the target of each stream, from the configs alone."""
@@ -72,6 +75,7 @@ class Pipeline:
         flows: In order.
         transforms: In order, after all flows.
         variables: What its templates were rendered with.
+        document: The file's values with their lines.
     """
 
     spec: PipelineSpec
@@ -80,6 +84,7 @@ class Pipeline:
     flows: tuple[Flow, ...] = ()
     transforms: tuple[TransformStep, ...] = ()
     variables: Variables = field(default_factory=Variables)
+    document: Document = field(default_factory=lambda: Document(None, "", {}), repr=False)
 
     @property
     def name(self) -> str:
@@ -89,6 +94,17 @@ class Pipeline:
     def targets(self) -> list[TableName]:
         """Return all target tables, in order."""
         return [target for flow in self.flows for target in flow.targets().values()]
+
+    @contextmanager
+    def naming_file(self, at: Path_ = ()) -> Iterator[None]:
+        """Say the file, and its line at `at`, where an error about the configuration does not."""
+        try:
+            yield
+        except ConfigError as error:
+            line = self.document.problem(at, "").line if at else None
+            raise ConfigError(
+                [each if each.file else replace(each, file=self.file, line=line) for each in error.problems]
+            ) from error
 
     def rules_for(self, target: TableName) -> list[tuple[str, Rule]]:
         """Return the quality rules of one table with the names of their checks."""
@@ -122,7 +138,7 @@ def load_pipeline(
     variables = Variables(params=_params(spec, params or {}, document), run_id=run_id)
     builder = _Builder(document, project, variables)
     flows, transforms = builder.build(spec)
-    pipeline = Pipeline(spec, project, name, flows, transforms, variables)
+    pipeline = Pipeline(spec, project, name, flows, transforms, variables, document)
     _check_targets(pipeline, document)
     return pipeline
 
@@ -158,7 +174,8 @@ class _Builder:
     """Turns steps into flows, collecting every problem before it gives up."""
 
     def __init__(self, document: Document, project: Project, variables: Variables) -> None:
-        self.document, self.project, self.variables = document, project, variables
+        self.document, self.variables = document, variables
+        self.found = discover(project)
         self.problems: list[Problem] = []
 
     def build(self, spec: PipelineSpec) -> tuple[tuple[Flow, ...], tuple[TransformStep, ...]]:
@@ -175,7 +192,7 @@ class _Builder:
                 loader = self._part("loader", step.load, path)
                 if extractor and loader and all(processors):
                     flows.append(
-                        Flow(extractor, tuple(part for part in processors if part), loader, step.load)
+                        Flow(extractor, tuple(part for part in processors if part), loader, step.load, path)
                     )
             elif step.transform:
                 transforms.append(step.transform)
@@ -196,7 +213,7 @@ class _Builder:
 
     def _part(self, kind: ComponentKind, step: Any, path: tuple[str | int, ...]) -> Part | None:
         try:
-            component = find(kind, step.type, self.project)
+            component = find(kind, step.type, self.found)
             model = component.config_model
         except ConfigError as error:
             self.problems += [self.document.problem((*path, "type"), each.message) for each in error.problems]
@@ -216,11 +233,12 @@ def _check_targets(pipeline: Pipeline, document: Document) -> None:
     """Check what needs more than one part of the file: targets, and rules that name a table."""
     seen: set[TableName] = set()
     for flow in pipeline.flows:
-        for target in flow.targets().values():
+        where = (*flow.at, "config")
+        with pipeline.naming_file(where):
+            targets = flow.targets().values()
+        for target in targets:
             if target in seen:
-                raise ConfigError(
-                    [document.problem(("pipeline", "steps"), f"{target} is loaded twice in one pipeline")]
-                )
+                raise ConfigError([document.problem(where, f"{target} is loaded twice in one pipeline")])
             seen.add(target)
         _check_disposition(flow, document)
     _check_rules(pipeline, seen, document)
@@ -228,7 +246,7 @@ def _check_targets(pipeline: Pipeline, document: Document) -> None:
 
 def _check_disposition(flow: Flow, document: Document) -> None:
     loader, extractor = flow.loader.component.load(), flow.extractor.component.load()
-    where = ("pipeline", "steps")
+    where = (*flow.at, "write")
     known = loader.capabilities.dispositions
     if flow.load.write not in known:
         message = f"loader {flow.load.type!r} cannot {flow.load.write}; it can: {', '.join(sorted(known))}"

@@ -53,6 +53,7 @@ class TransformResult:
         tests_passed: dbt tests that passed.
         tests_failed: dbt tests that failed.
         seconds: Duration.
+        startup_s: Part of it spent on importing dbt.
         messages: One line for each failure.
     """
 
@@ -61,6 +62,7 @@ class TransformResult:
     tests_passed: int = 0
     tests_failed: int = 0
     seconds: float = 0.0
+    startup_s: float = 0.0
     messages: list[str] = field(default_factory=list)
 
 

@@ -12,7 +12,7 @@ from dteg.pipelines.engine import Run, run_stream
 from dteg.pipelines.listener import Listener
 from dteg.pipelines.plan import Flow, Pipeline, pipeline_of, refuse_unavailable
 from dteg.pipelines.results import RunResult, StreamResult
-from dteg.pipelines.transforms import run_transform
+from dteg.pipelines.transforms import preload, require_sources, run_transform
 from dteg.quality import CheckResult, evaluate
 
 
@@ -33,6 +33,8 @@ def run_pipeline(
     """
     refuse_unavailable(pipeline)
     require_tables(pipeline)
+    require_sources(pipeline)
+    preload(pipeline.transforms)
     run = Run(pipeline, run_id, full_refresh, listener or Listener())
     started = time.perf_counter()
     streams: list[StreamResult] = []

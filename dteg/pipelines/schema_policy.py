@@ -108,22 +108,25 @@ def _as(column: pa.Field, type_name: str) -> pa.Field:
     return pa.field(column.name, type_, metadata=metadata)
 
 
-_INTEGERS = ("smallint", "integer", "bigint")
+_INTEGERS = {"smallint": 5, "integer": 10, "bigint": 19}
+"""Decimal digits of each integer type, in order."""
 _NUMERIC = re.compile(r"^numeric\((\d+),(\d+)\)$")
 _VARCHAR = re.compile(r"^varchar\((\d+)\)$")
 
 
 def fits(arriving: str, there: str) -> bool:
     """Whether every value of SQL type `arriving` can be kept in `there` without a change."""
-    if there in (arriving, "text", "varchar"):
+    if there == arriving:
         return True
+    if there in ("text", "varchar"):
+        return arriving != "bytea"  # whose bytes need not be a text
     if arriving in _INTEGERS:
         if there in _INTEGERS:
-            return _INTEGERS.index(arriving) <= _INTEGERS.index(there)
+            return _INTEGERS[arriving] <= _INTEGERS[there]
         return (
             there == "numeric"
             or (there == "double precision" and arriving != "bigint")
-            or _digits(there) >= 19
+            or _digits(there) >= _INTEGERS[arriving]
         )
     if there == "numeric":
         return bool(_NUMERIC.match(arriving)) or arriving in ("double precision", "real")

@@ -11,7 +11,7 @@ from dteg.connectors.base import Disposition, SchemaPolicy
 from dteg.core.config import ConfigModel
 from dteg.core.durations import parse_duration
 from dteg.core.retry import RetryPolicy
-from dteg.quality.rules import Rule
+from dteg.quality.rules import Rule, TableText
 
 
 def _duration(value: object) -> object:
@@ -33,8 +33,10 @@ def _cron(value: str) -> str:
 
 
 def _timezone(value: str) -> str:
-    if value not in zoneinfo.available_timezones():
-        raise ValueError(f"unknown time zone {value!r}; write one such as Asia/Seoul or UTC")
+    try:
+        zoneinfo.ZoneInfo(value)
+    except (ValueError, OSError, KeyError):  # KeyError: not found; OSError: the name of a folder
+        raise ValueError(f"unknown time zone {value!r}; write one such as Asia/Seoul or UTC") from None
     return value
 
 
@@ -70,7 +72,7 @@ class LoadStep(ConfigModel):
     cursor: str | None = Field(
         None, description="Column that only grows; later runs read from its greatest value on."
     )
-    lookback: Duration | int | None = Field(
+    lookback: Duration | Annotated[int, Field(ge=0)] | None = Field(
         None,
         description="Read this much before the saved cursor again, for late rows: `2h`, or a number for a number.",
     )
@@ -84,6 +86,8 @@ class LoadStep(ConfigModel):
     def _keys(self) -> "LoadStep":
         if self.write in ("merge", "scd2") and not self.primary_key:
             raise ValueError(f"write: {self.write} needs primary_key: [column, ...]")
+        if len(set(self.primary_key)) < len(self.primary_key):
+            raise ValueError("primary_key names a column twice")
         if self.lookback is not None and self.cursor is None:
             raise ValueError("lookback needs cursor: column")
         if self.lookback is not None and self.write == "append":
@@ -214,7 +218,9 @@ class PipelineSpec(ConfigModel):
     params: dict[str, str | int | float | bool | None] = Field(
         {}, description="Parameters with their defaults."
     )
-    depends_on: list[str] = Field([], description="Tables that must be there first, such as `raw.flights`.")
+    depends_on: list[TableText] = Field(
+        [], description="Tables that must be there first, such as `raw.flights`."
+    )
     components: ComponentsSection = Field(ComponentsSection(), description="Components from outside.")
     security: SecuritySection = Field(SecuritySection(), description="Protection of the data.")
     quality: QualitySection = Field(QualitySection(), description="Rules.")

@@ -1,7 +1,8 @@
 """`{{ ds }}`, `{{ run_id }}`, `{{ env.X }}` and `{{ params.X }}` in the values of a pipeline file.
 
 Values are rendered after the YAML was parsed, so a value can never change the structure of the
-file. The sandbox has no functions and no access to attributes that begin with an underscore.
+file. An expression is made of names, constants, comparisons, `if else`, `+ - / ~` and a few filters;
+there are no calls and nothing that multiplies a text, so no template grows much beyond its inputs.
 """
 
 import os
@@ -10,14 +11,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from dteg.core.clock import utc_now
 
 if TYPE_CHECKING:
+    from jinja2.nodes import Node
     from jinja2.sandbox import SandboxedEnvironment
 
 MAX_RENDERED_CHARACTERS = 100_000
+FILTERS = ("abs", "d", "default", "float", "int", "length", "lower", "round", "string", "trim", "upper")
+_PARTS = (
+    "Name", "Getattr", "Getitem", "Const", "TemplateData", "Filter", "Compare", "CondExpr", "And", "Or", "Not",
+    "Add", "Sub", "Div", "FloorDiv", "Neg", "Pos", "Concat",
+)  # fmt: skip
 _WHOLE = re.compile(r"^\s*\{\{([^{}]*)\}\}\s*$")
 
 
@@ -59,7 +66,23 @@ def _environment() -> "SandboxedEnvironment":
 
     environment = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
     environment.globals.clear()  # no range(), no lipsum(): nothing that makes text without end
+    environment.filters = {name: environment.filters[name] for name in FILTERS}
     return environment
+
+
+def _refuse_unless_plain(source: str) -> None:
+    """Refuse an expression with a part that is not in `_PARTS`."""
+    for node in _environment().parse(source).find_all(_node_class("Expr")):
+        if isinstance(node, _node_class("Call")):
+            raise TemplateError("there are no functions in templates")
+        if not isinstance(node, tuple(map(_node_class, _PARTS))):
+            raise TemplateError(f"{type(node).__name__} is not allowed in templates")
+
+
+def _node_class(name: str) -> "type[Node]":
+    from jinja2 import nodes
+
+    return cast("type[Node]", getattr(nodes, name))
 
 
 def render(value: Any, variables: Variables) -> Any:
@@ -82,13 +105,17 @@ def render(value: Any, variables: Variables) -> Any:
 
 def _render_text(text: str, variables: Variables) -> Any:
     from jinja2 import TemplateError as JinjaError
+    from jinja2 import Undefined
 
-    if "{%" in text or "**" in text:
+    if "{%" in text:
         raise TemplateError(f"only {{{{ name }}}} expressions are allowed in {text!r}")
     names = variables.as_dict()
     try:
+        _refuse_unless_plain(text)
         if whole := _WHOLE.match(text):
             result = _environment().compile_expression(whole[1], undefined_to_none=False)(**names)
+            if isinstance(result, Undefined):
+                str(result)  # raises, with the name that is not set
             if not isinstance(result, str | int | float | bool | None):
                 raise TemplateError(f"{text!r} is not a text, a number or true/false")
         else:

@@ -1,9 +1,11 @@
 """What runs in the warehouse after the loads: dbt models, or a file of SQL."""
 
+import contextlib
+import importlib
 import os
+import threading
 import time
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dteg.core.errors import ConfigError, EnvironmentProblemError, MissingExtraError
@@ -33,6 +35,20 @@ def run_transform(pipeline: Pipeline, step: TransformStep, listener: Listener) -
     return result
 
 
+def require_sources(pipeline: Pipeline) -> None:
+    """Check, before anything is loaded, that each transform has its SQL file or its dbt project.
+
+    Raises:
+        ConfigError: One is not there or cannot be read.
+    """
+    with pipeline.naming_file():
+        for step in pipeline.transforms:
+            if step.type == "sql":
+                _sql_text(step, pipeline.project)
+            else:
+                _require_dbt_project(pipeline.project)
+
+
 def dbt_environment(project: Project) -> dict[str, str]:
     """Return the environment variables that `dbt_project/profiles.yml` reads, for the project's warehouse."""
     from psycopg.conninfo import conninfo_to_dict
@@ -50,15 +66,31 @@ def dbt_environment(project: Project) -> dict[str, str]:
     }
 
 
-def _run_dbt(project: Project, step: TransformStep, name: str) -> TransformResult:
-    if not (project.dbt_dir / "dbt_project.yml").is_file():
-        raise ConfigError(f"transform: dbt needs a dbt project in {project.dbt_dir.name}/")
-    started = time.perf_counter()
-    os.environ.update(dbt_environment(project))  # dbt runs in this process: its start costs seconds otherwise
+def preload(steps: Sequence[TransformStep]) -> None:
+    """Begin to import dbt in the background, if a step needs it: that takes seconds, while a load mostly waits."""
+    if any(step.type == "dbt" for step in steps):
+        threading.Thread(target=_import_quietly, daemon=True).start()
+
+
+def _import_quietly() -> None:
+    with contextlib.suppress(MissingExtraError):  # the step itself will say it
+        _import_dbt()
+
+
+def _import_dbt() -> Any:
     try:
-        from dbt.cli.main import dbtRunner
+        importlib.import_module("dbt.adapters.postgres")
+        return importlib.import_module("dbt.cli.main")
     except ImportError:
         raise MissingExtraError("dbt", "transform: dbt") from None
+
+
+def _run_dbt(project: Project, step: TransformStep, name: str) -> TransformResult:
+    _require_dbt_project(project)
+    started = time.perf_counter()
+    os.environ.update(dbt_environment(project))  # dbt runs in this process: its start costs seconds otherwise
+    dbt = _import_dbt()
+    startup_s = time.perf_counter() - started
     # dbt's own lines are silenced: what failed comes back in the result, and all of it stands in dbt's log file.
     arguments = [
         "--log-level",
@@ -67,7 +99,7 @@ def _run_dbt(project: Project, step: TransformStep, name: str) -> TransformResul
         "--project-dir",
         str(project.dbt_dir),
     ]
-    outcome = dbtRunner().invoke([*arguments, *(["--select", step.select] if step.select else [])])
+    outcome = dbt.dbtRunner().invoke([*arguments, *(["--select", step.select] if step.select else [])])
     if outcome.exception is not None:
         raise EnvironmentProblemError(f"{name}: {redact(str(outcome.exception))}") from outcome.exception
     results = list(getattr(outcome.result, "results", None) or [])
@@ -79,8 +111,14 @@ def _run_dbt(project: Project, step: TransformStep, name: str) -> TransformResul
         tests_passed=sum(each not in bad for each in tests),
         tests_failed=sum(each in bad and str(each.status) != "skipped" for each in tests),
         seconds=time.perf_counter() - started,
+        startup_s=startup_s,
         messages=[_failure(each) for each in bad if str(each.status) != "skipped"] + _skipped(bad),
     )
+
+
+def _require_dbt_project(project: Project) -> None:
+    if not (project.dbt_dir / "dbt_project.yml").is_file():
+        raise ConfigError(f"transform: dbt needs a dbt project in {project.dbt_dir.name}/")
 
 
 def _failure(result: Any) -> str:
@@ -99,17 +137,19 @@ def _run_sql(project: Project, step: TransformStep, name: str) -> TransformResul
     from dteg.core.postgres import connect, translated
 
     started = time.perf_counter()
-    path = project.root / str(step.file)
-    text = _sql_text(path, project)
+    text = _sql_text(step, project)
     with connect(project.warehouse_url()) as connection, translated("sql"), connection.transaction():
         connection.execute(text.encode())  # a string would be searched for placeholders
     return TransformResult(name, models=1, seconds=time.perf_counter() - started)
 
 
-def _sql_text(path: Path, project: Project) -> str:
-    if not path.resolve().is_relative_to(project.root):
-        raise ConfigError(f"transform: sql file {path} lies outside the project")
+def _sql_text(step: TransformStep, project: Project) -> str:
+    path = project.root / str(step.file)
     try:
+        if not path.resolve().is_relative_to(project.root):
+            raise ConfigError(f"transform: sql file {step.file} lies outside the project")
         return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"transform: sql file {path} cannot be read: {error}") from None
+    except OSError as error:
+        raise ConfigError(f"transform: sql file {step.file} cannot be read: {error.strerror}") from None
+    except ValueError as error:  # not UTF-8, or a NUL character in the name
+        raise ConfigError(f"transform: sql file {step.file!r} cannot be read: {error}") from None

@@ -21,7 +21,8 @@ SELECT
     format_type(a.atttypid, a.atttypmod),
     (
         WITH RECURSIVE base AS (
-            SELECT t.oid, t.typname, t.typbasetype, t.typcategory, t.typnamespace FROM pg_type AS t WHERE t.oid = a.atttypid
+            SELECT t.oid, t.typname, t.typbasetype, t.typcategory, t.typnamespace
+            FROM pg_type AS t WHERE t.oid = a.atttypid
             UNION ALL
             SELECT t.oid, t.typname, t.typbasetype, t.typcategory, t.typnamespace
             FROM base JOIN pg_type AS t ON t.oid = base.typbasetype

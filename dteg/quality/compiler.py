@@ -218,7 +218,8 @@ def key_scan(table: TableName, keys: Sequence[frozenset[str]]) -> Query:
         return Query(_sql("SELECT coalesce(sum(n - 1), 0) FROM ({}) AS keys", grouped))
     sets = sql.SQL(", ").join(_sql("({})", _join("{}", ", ", sorted(key))) for key in keys)
     grouped = _sql(
-        "SELECT GROUPING({}) AS key, count(*) AS n FROM {} GROUP BY GROUPING SETS ({}) HAVING count(*) > 1 AND {}",
+        "SELECT GROUPING({}) AS key, count(*) AS n FROM {} "
+        "GROUP BY GROUPING SETS ({}) HAVING count(*) > 1 AND {}",
         _join("{}", ", ", columns),
         _table(table),
         sets,

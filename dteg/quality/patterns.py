@@ -3,7 +3,8 @@ r"""Regular expressions that PostgreSQL and RE2 read in the same way.
 The pattern is searched for anywhere in the text; `^` and `$` are its very beginning and end.
 What the two engines read differently is refused when the file is read: look-around,
 back-references, `\b` (a backspace in PostgreSQL), hexadecimal escapes, and flags other than a
-leading `(?i)`. One difference remains: `.` matches a line break in PostgreSQL.
+leading `(?i)`. Two differences remain: in PostgreSQL `.` matches a line break, and `\w`, `\d`, `\s`
+and `(?i)` know the letters of the database's locale, where RE2 stays with ASCII.
 """
 
 import re
@@ -21,6 +22,7 @@ _TOKEN = re.compile(
     | (?P<group>\(\?(?:P?<[=!]?|.)?)
     | (?P<possessive>{_QUANTIFIER}\+)
     | (?P<repeat>\{{\d*,?\d*\}})
+    | (?P<brace>\{{\d)
     | .
     """,
     re.VERBOSE | re.DOTALL,
@@ -62,9 +64,11 @@ def _problem(token: re.Match[str]) -> str:
             escapes = (_escape_problem(found) for found in re.findall(r"\\.", text, re.DOTALL))
             return next((problem for problem in escapes if problem), "")
         case "group" if text != "(?:":
-            return f"{text!r} is not common to PostgreSQL and RE2; use plain or (?:...) groups, and (?i) at the start"
+            return f"{text!r} is not common to PostgreSQL and RE2; use (?:...) groups, and (?i) at the start"
         case "possessive":
             return f"{text!r} is a possessive repeat, which PostgreSQL does not know"
+        case "brace":
+            return r"a { before a digit begins a repeat in PostgreSQL; write \{ for the character"
         case "repeat" if text.startswith("{,"):
             return f"{text!r} needs its lower limit: write {{0{text[1:]}"
         case "repeat" if any(int(number) > _MAX_REPEAT for number in re.findall(r"\d+", text)):

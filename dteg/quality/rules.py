@@ -191,7 +191,9 @@ class RecordCountMatch(BaseRule):
         "record_count_match", description="Number of rows must match."
     )
     expected: int | None = Field(None, ge=0, description="This many rows.")
-    against: TableText | None = Field(None, description="`source` for the rows read, or a schema.table.")
+    against: TableText | None = Field(
+        None, description="`source` (compared by runs that read all of it), or a schema.table."
+    )
     tolerance: Fraction = Field(
         0.0, description="Accepted difference as a part of the expected number, 0 to 1."
     )

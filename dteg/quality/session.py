@@ -82,7 +82,7 @@ class Session:
         return refused
 
     def plan_refusal(self, query: Query) -> Refusal | None:
-        """Return why the server cannot even plan a query; its words then come from the rule, not from rows."""
+        """Return why the server cannot even plan a query, in words that come from the rule, not from rows."""
         try:
             with self.connection.transaction():
                 self.connection.execute(_explain(query), query.values)
@@ -113,7 +113,8 @@ def read_only_session(url: str, timeout_s: float) -> Iterator[Session]:
         raise ConfigError(f"not a PostgreSQL URL: {redact(str(error), url)}") from None
     options.setdefault("connect_timeout", CONNECT_TIMEOUT_S)
     try:
-        with psycopg.connect(prepare_threshold=None, **options) as connection:  # type: ignore[arg-type] # all are libpq's
+        # All options are libpq's, none is a parameter of `connect` itself.
+        with psycopg.connect(prepare_threshold=None, **options) as connection:  # type: ignore[arg-type]
             connection.read_only = True
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             connection.execute(

@@ -15,7 +15,8 @@ _LENGTH = re.compile(r"\(([0-9, -]*)\)")
 
 # The server reads the expected type, so that `int8`, `bigint` and `BIGINT` are the same.
 _TYPES = sql.SQL(
-    "SELECT format_type(to_regtype(kind), -1) FROM unnest(%s::text[]) WITH ORDINALITY AS t (kind, n) ORDER BY n"
+    "SELECT format_type(to_regtype(kind), -1) "
+    "FROM unnest(%s::text[]) WITH ORDINALITY AS t (kind, n) ORDER BY n"
 )
 _ACTUAL = sql.SQL(
     "SELECT attname, format_type(atttypid, -1) FROM pg_attribute "

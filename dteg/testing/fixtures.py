@@ -10,7 +10,7 @@ import pytest
 from dteg.connectors.base import Context
 from dteg.core.errors import EnvironmentProblemError
 from dteg.testing.samples import make_context
-from dteg.testing.servers import database, embedded_postgres
+from dteg.testing.servers import database, embedded_postgres, empty
 
 TEST_SERVER_VARIABLE = "DTEG_TEST_POSTGRES_URL"
 
@@ -40,8 +40,14 @@ def postgres_server() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
-def postgres_url(postgres_server: str) -> Iterator[str]:
-    """URL of an empty database that is dropped after the test."""
+@pytest.fixture(scope="session")
+def _postgres_database(postgres_server: str) -> Iterator[str]:
     with database(postgres_server) as url:
         yield url
+
+
+@pytest.fixture
+def postgres_url(_postgres_database: str) -> Iterator[str]:
+    """URL of an empty database; whatever the test leaves in it is dropped."""
+    yield _postgres_database
+    empty(_postgres_database)

@@ -21,6 +21,9 @@ def fresh_port() -> int:
 def embedded_postgres() -> Iterator[str]:
     """Start an own PostgreSQL server and yield its URL; stop it and delete its data at the end.
 
+    It does not wait for the disk, which makes databases for single tests several times faster. The
+    death of a process loses nothing all the same; only that of the machine would.
+
     Raises:
         EnvironmentProblemError: The embedded server cannot run here.
     """
@@ -30,10 +33,51 @@ def embedded_postgres() -> Iterator[str]:
         server = EmbeddedPostgres.at(Path(folder))
         atexit.register(server.remove)
         try:
-            yield server.start()
+            url = server.start()
+            _hurry(url)
+            yield url
         finally:
             server.remove()
             atexit.unregister(server.remove)
+
+
+def _hurry(url: str) -> None:
+    import psycopg
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+            connection.execute(f"ALTER SYSTEM SET {setting} = off".encode())
+        connection.execute("SELECT pg_reload_conf()")
+
+
+def empty(url: str) -> None:
+    """End all other sessions of a database and drop everything in it: ten times faster than a new database."""
+    import psycopg
+    from psycopg import sql
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        for kind, query in _DROPPED.items():
+            for (name,) in connection.execute(query.encode()).fetchall():
+                drop = sql.SQL("DROP {} {} CASCADE").format(sql.SQL(kind), sql.Identifier(name))  # type: ignore[arg-type]
+                connection.execute(drop)
+        connection.execute("SELECT lo_unlink(oid) FROM pg_largeobject_metadata")
+        database = sql.Identifier(connection.info.dbname)
+        connection.execute(sql.SQL("ALTER DATABASE {} RESET ALL").format(database))
+        connection.execute(
+            "CREATE SCHEMA public AUTHORIZATION pg_database_owner; GRANT USAGE ON SCHEMA public TO public"
+        )
+
+
+_DROPPED = {
+    "EVENT TRIGGER": "SELECT evtname FROM pg_event_trigger",
+    "PUBLICATION": "SELECT pubname FROM pg_publication",
+    "EXTENSION": "SELECT extname FROM pg_extension WHERE extname <> 'plpgsql'",
+    "SCHEMA": "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'",
+}
 
 
 @contextlib.contextmanager

@@ -81,9 +81,10 @@ class FilesConfig(ConnectorConfig):
         if self.quote == self.field_delimiter:
             raise ValueError("delimiter and quote are the same character")
         try:
+            "".encode(self.encoding)  # refuses codecs that are not for text, such as hex
             codecs.getincrementaldecoder(self.encoding)
         except LookupError:
-            raise ValueError(f"unknown encoding {self.encoding!r}") from None
+            raise ValueError(f"unknown text encoding {self.encoding!r}") from None
         for name, type_name in self.columns.items():
             try:
                 sql_field(name, type_name)

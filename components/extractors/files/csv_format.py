@@ -222,8 +222,13 @@ def _regroup(batches: Iterator[Batch]) -> Iterator[Batch]:
         rows += batch.num_rows
         size += batch.nbytes
         if rows >= BATCH_ROWS or size >= BATCH_BYTES:
-            yield pa.concat_batches(group)
-            group, rows, size = [], 0, 0
+            joined = pa.concat_batches(group)
+            group, rows, size = (
+                [],
+                0,
+                0,
+            )  # before the yield: the small batches are not kept beside the joined one
+            yield joined
     if rows:
         yield pa.concat_batches(group)
 

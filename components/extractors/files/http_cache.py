@@ -152,10 +152,10 @@ class HttpCache:
     def _send(self, method: str, conditions: dict[str, str]) -> Iterator[httpx.Response]:
         """Send a request and follow redirects; configured headers go only to the configured server."""
         own = {name: value.reveal() for name, value in self._headers.items()}
-        url = httpx.URL(self._url)
         # A packed transfer would not have the byte positions that ranges mean.
         always = {"accept-encoding": "identity"} | conditions
         try:
+            url = httpx.URL(self._url)
             with httpx.Client(timeout=self._timeout) as client:
                 for _ in range(MAX_REDIRECTS + 1):
                     headers = always | (own if _same_server(url, httpx.URL(self._url)) else {})
@@ -167,15 +167,13 @@ class HttpCache:
                         url = self._redirected(url, response.next_request.url)
         except httpx.TransportError as error:
             raise self._transient(f"no answer ({type(error).__name__})") from None
-        raise PermanentError(
-            f"{redact(self._url)}: more than {MAX_REDIRECTS} redirects", component=_COMPONENT
-        )
+        except (httpx.InvalidURL, UnicodeEncodeError):
+            raise self._permanent("the URL, a redirect or a header is not valid") from None
+        raise self._permanent(f"more than {MAX_REDIRECTS} redirects")
 
     def _redirected(self, url: httpx.URL, target: httpx.URL) -> httpx.URL:
         if target.scheme not in ("http", "https") or (url.scheme, target.scheme) == ("https", "http"):
-            raise PermanentError(
-                f"{redact(self._url)}: redirected to {target.scheme}://", component=_COMPONENT
-            )
+            raise self._permanent(f"redirected to {target.scheme}://")
         return target
 
     def _check(self, response: httpx.Response) -> None:
@@ -188,7 +186,10 @@ class HttpCache:
             raise self._transient("the server cannot resume; starting again")
         if status >= 500 or status in (408, 425, 429):
             raise self._transient(f"the server answered {status}", _retry_after_s(response))
-        raise PermanentError(f"{redact(self._url)}: the server answered {status}", component=_COMPONENT)
+        raise self._permanent(f"the server answered {status}")
+
+    def _permanent(self, message: str) -> PermanentError:
+        return PermanentError(f"{redact(self._url)}: {message}", component=_COMPONENT)
 
     def _transient(self, message: str, retry_after_s: float | None = None) -> TransientError:
         return TransientError(
@@ -206,10 +207,11 @@ def _version(response: httpx.Response) -> str:
 
 
 def _retry_after_s(response: httpx.Response) -> float | None:
-    text = response.headers.get("retry-after", "").strip()
+    text: str = response.headers.get("retry-after", "").strip()
     if text.isdigit():
         return float(text)
     try:
-        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
+        wait = parsedate_to_datetime(text) - datetime.now(UTC)
+        return max(0.0, wait.total_seconds())
     except (ValueError, TypeError):
         return None

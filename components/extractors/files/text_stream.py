@@ -83,10 +83,19 @@ class TextStream:
         except UnicodeDecodeError as error:
             raise self._undecodable(error, chunk, state) from None
         if not self._is_utf8:
-            return text.encode("utf-8", "surrogatepass")
+            return self._encode(text)
         waiting = self._decoder.getstate()[0]
         data = state[0] + chunk
         return data[: len(data) - len(waiting)]
+
+    def _encode(self, text: str) -> bytes:
+        try:
+            return text.encode()
+        except UnicodeEncodeError as error:
+            line = self.lines + line_breaks(text[: error.start].encode()) + 1
+            raise InputError(
+                "half of a surrogate pair, which is no text", source=self._source, line=line
+            ) from None
 
     def _undecodable(self, error: UnicodeDecodeError, chunk: bytes, state: tuple[bytes, int]) -> InputError:
         """Find the line by decoding again what stands before the bad bytes."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -68,21 +69,27 @@ def read_batches(
             sql.SQL("SET LOCAL statement_timeout = {}").format(sql.Literal(int(timeout_s * 1000)))
         )
         source = _CopyFile(stack.enter_context(connection.cursor().copy(copy_out)))
-        first = source.read(1)
-        if not first:
-            return
-        source._rest = first + source._rest  # noqa: SLF001 - puts back what was only looked at
         try:
+            first = source.read(1)
+            if not first:
+                return
+            source._rest = first + source._rest  # noqa: SLF001 - puts back what was only looked at
             for batch in _parse(source, stream, block_size):
                 yield _decode(batch, stream.schema)
         except (pa.ArrowInvalid, OSError) as error:
             if source.error is not None:
                 raise source.error from None
             raise PermanentError(
-                f"{stream.name}: {error}; cast the column to text in a query",
+                f"{stream.name}: {_named(str(error), stream)}; cast the column to text in a query",
                 component=COMPONENT,
                 stream=stream.name,
             ) from error
+
+
+def _named(message: str, stream: Stream) -> str:
+    """Put a column's name where Arrow says `In CSV column #3: Row #17: `."""
+    match = re.match(r"In CSV column #(\d+): (?:Row #\d+: )?(?:CSV )?", message)
+    return f"column {stream.schema.names[int(match[1])]}: {message[match.end() :]}" if match else message
 
 
 def _end(connection: "psycopg.Connection[Any]") -> None:

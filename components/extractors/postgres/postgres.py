@@ -128,7 +128,8 @@ class PostgresExtractor(Extractor[PostgresExtractorConfig]):
     def _relations(self) -> Iterator[tuple[str, sql.Composable, TableName | None]]:
         if self.config.query:
             # The query is the author's own program text, run read-only; it is no place for values.
-            query = sql.SQL("({}) AS source").format(sql.SQL(self.config.query.rstrip().rstrip(";")))
+            # On a line of its own, because it may end in a comment.
+            query = sql.SQL("(\n{}\n) AS source").format(sql.SQL(self.config.query.rstrip().rstrip(";")))
             yield str(self.config.stream), query, None
             return
         for name, table in zip(self.stream_names(self.config), self.tables(), strict=True):

@@ -1,4 +1,4 @@
-"""The files loader: one file per stream, or one per load in a folder."""
+"""The files loader: one file per stream, or a folder with one file per load."""
 
 import hashlib
 
@@ -14,7 +14,7 @@ __all__ = ["FilesLoader", "FilesLoaderConfig"]
 
 
 class FilesLoader(Loader[FilesLoaderConfig]):
-    """Write a file as a whole (`replace`), or one more file into a folder (`append`)."""
+    """Write a file as a whole (`replace`), or files into a folder (`append` and `replace`)."""
 
     capabilities = Capabilities(dispositions=frozenset({"append", "replace"}), transactional=True)
 
@@ -42,14 +42,8 @@ class FilesLoader(Loader[FilesLoaderConfig]):
             )
         if plan.schema_policy == "quarantine":
             raise ConfigError("files cannot quarantine columns; use schema_policy evolve or freeze")
-        if self.config.is_folder != (plan.disposition == "append"):
-            raise ConfigError(
-                f"path {self.config.path!r}: append needs a folder, written with / at the end, and replace a file"
-            )
-        if self.config.is_folder and plan.full_refresh:
-            raise ConfigError(
-                f"path {self.config.path!r}: a folder has no full refresh; remove the folder first"
-            )
+        if plan.disposition == "append" and not self.config.is_folder:
+            raise ConfigError(f"path {self.config.path!r}: append needs a folder, written with / at the end")
 
     def _places(self, stream: str) -> Places:
         root = self.context.project.root.resolve()

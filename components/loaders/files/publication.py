@@ -5,11 +5,13 @@ Two files cannot be renamed at once, so one rename decides. In this order:
 1. The data lies in `<path>.partial-<load id>`, dead letters likewise, both on disk (fsync).
 2. The state file `<path>.dteg.json` says, beside the state that holds, which load is `pending`.
 3. The partial data file is renamed to its final name: from here on the load has happened.
-4. Dead letters are renamed, and the state file takes the pending state as the one that holds.
+4. Dead letters are renamed, a replaced folder loses its other parts, and the state file takes the
+   pending state as the one that holds.
 
 Whoever finds a `pending` load after a crash looks for its partial data file. It is still there: step 3
 did not happen; pending is dropped first, and only then the partial file. It is gone: step 3 did happen,
-and step 4 is repeated. So rows are never lost, and never loaded twice from an old checkpoint.
+and step 4 is repeated. So rows are never lost, and never loaded twice from an old checkpoint. Only
+who reads a folder in the instant between steps 3 and 4 of a replace sees old and new parts together.
 """
 
 import json
@@ -30,6 +32,7 @@ class LoadState:
     load_id: str
     checkpoint: dict[str, Any]
     columns: dict[str, str]
+    replaces: bool
     rows_read: int = 0
     rows_written: int = 0
     rows_rejected: int = 0
@@ -61,6 +64,12 @@ class Places:
         if self.part_suffix is None:
             return self.base
         return self.base / f"part-{quote(load_id, safe='')}{self.part_suffix}"
+
+    def parts(self) -> list[Path]:
+        """All parts of a folder; none for a file."""
+        if self.part_suffix is None or not self.base.is_dir():
+            return []
+        return [path for path in self.base.iterdir() if path.name.startswith("part-")]
 
     def partial(self, load_id: str) -> Path:
         """Where the data of a load grows."""
@@ -114,6 +123,10 @@ class Publication:
         self._write()
 
     def _finish(self, state: LoadState) -> None:
+        if state.replaces:
+            for part in self._places.parts():
+                if part != self._places.final(state.load_id):
+                    part.unlink()
         with suppress(FileNotFoundError):
             self._places.partial_dead_letters(state.load_id).replace(self._places.dead_letters)
         with suppress(FileNotFoundError):

@@ -4,12 +4,13 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import BinaryIO
 
 import orjson
+import pyarrow as pa
 
 from dteg.connectors.base import Checkpoint, DeadLetter, LoadPlan, LoadResult, LoadSession
 from dteg.core.batch import Batch, Schema
@@ -37,6 +38,7 @@ class FilesLoadSession(LoadSession):
     def __init__(self, config: FilesLoaderConfig, plan: LoadPlan, places: Places, lock: Path) -> None:
         self._config = config
         self._plan = plan
+        self._replaces = plan.disposition == "replace" or plan.full_refresh
         self._places = places
         self._publication = Publication(places)
         self._columns: dict[str, str] = {}
@@ -120,23 +122,25 @@ class FilesLoadSession(LoadSession):
                 )
 
     def _open_letters(self) -> BinaryIO:
-        """Open the file that will replace the dead letters; parts of a folder keep those of the others."""
+        """Open the file that will replace the dead letters; an append keeps those of earlier loads."""
         if self._letters is None:
             self._letters = self._places.partial_dead_letters(self._plan.load_id).open("wb")
-            if self._config.is_folder and self._places.dead_letters.exists():
+            if not self._replaces and self._places.dead_letters.exists():
                 with self._places.dead_letters.open("rb") as earlier:
                     shutil.copyfileobj(earlier, self._letters)
         return self._letters
 
     def publish(self, checkpoint: Checkpoint) -> LoadResult:
         """Close the partial files and rename them; see `publication`."""
-        assert self._writer and self._data, "begin comes before publish"
+        assert self._writer is not None, "begin comes before publish"
+        assert self._data is not None
         before = self._publication.state
-        already = before.total_rows if before and self._config.is_folder else 0
+        already = before.total_rows if before and not self._replaces else 0
         state = LoadState(
             load_id=self._plan.load_id,
             checkpoint=checkpoint.to_json(),
             columns=self._columns,
+            replaces=self._replaces,
             rows_read=self._rows,
             rows_written=self._rows,
             rows_rejected=self._rejected,
@@ -145,6 +149,7 @@ class FilesLoadSession(LoadSession):
         )
         with writing(self._places.base):
             self._writer.finish()
+            self._writer = None
             for file in (self._data, self._open_letters()):
                 file.flush()
                 os.fsync(file.fileno())
@@ -157,6 +162,10 @@ class FilesLoadSession(LoadSession):
         if self._lock is None:
             return
         try:
+            if self._writer:
+                # Only to free what it holds; the partial file is thrown away.
+                with suppress(OSError, pa.ArrowException):
+                    self._writer.finish()
             for file in (self._data, self._letters):
                 if file:
                     file.close()

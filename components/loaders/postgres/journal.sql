@@ -6,6 +6,9 @@ SELECT to_regclass('_dteg.loads') IS NOT NULL;
 -- name: lock_schema
 SELECT pg_advisory_xact_lock(hashtextextended('_dteg', 0));
 
+-- name: has_schema
+SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = %(schema)s);
+
 -- name: create_schema
 CREATE SCHEMA IF NOT EXISTS _dteg;
 CREATE TABLE IF NOT EXISTS _dteg.loads (

@@ -1,6 +1,7 @@
 """The SQL of a load: tables made and changed, and rows put in place."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import psycopg
@@ -21,20 +22,14 @@ STAGING = sql.Identifier("pg_temp", "dteg_staging")
 
 def create(connection: Connection, schema: Schema, plan: LoadPlan) -> Target:
     """Make the schema and the table of a first load."""
-    for name in schema.names:
-        check_identifier(name, "column name")
-        if name in OWN_COLUMNS:
-            raise ConfigError(
-                f"{plan.target}: the column name {name} is dteg's own; rename it on the way (processor rename)"
-            )
+    _check_columns(schema.names, plan)
     columns = [_column(column.name, sql_type(column)) for column in schema]
     columns.append(sql.SQL("{} timestamptz NOT NULL DEFAULT now()").format(sql.Identifier(LOADED_AT)))
     if plan.disposition == "scd2":
         columns.append(sql.SQL("{} timestamptz NOT NULL DEFAULT now()").format(sql.Identifier(VALID_FROM)))
         columns.append(sql.SQL("{} timestamptz").format(sql.Identifier(VALID_TO)))
-    elif plan.primary_key:
+    elif plan.disposition == "merge":
         columns.append(sql.SQL("PRIMARY KEY ({})").format(_names(plan.primary_key)))
-    create_schema(connection, plan.target.schema)
     table = identifier(plan.target)
     connection.execute(sql.SQL("CREATE TABLE {} ({})").format(table, sql.SQL(", ").join(columns)))
     if plan.disposition == "scd2":
@@ -46,19 +41,26 @@ def create(connection: Connection, schema: Schema, plan: LoadPlan) -> Target:
     return read_target(connection, plan.target)
 
 
+def _check_columns(names: Iterable[str], plan: LoadPlan) -> None:
+    """Refuse names that PostgreSQL would cut, and those that dteg fills by itself."""
+    for name in names:
+        check_identifier(name, f"{plan.target}: column name")
+        if name in OWN_COLUMNS:
+            raise ConfigError(
+                f"{plan.target}: the column name {name} is dteg's own; rename it on the way (processor rename)"
+            )
+
+
 def create_schema(connection: Connection, name: str) -> None:
-    """Make a schema if it is not there, without the right to do so when it is."""
-    if connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [name]).fetchone() is None:
-        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(name)))
+    """Make a schema unless another load has just made it."""
+    connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(name)))
 
 
 def alter(connection: Connection, target: Target, change: SchemaChange, plan: LoadPlan) -> Target:
     """Apply a schema change, and make sure of the columns and the key that dteg needs."""
+    _check_columns(change.add, plan)
     actions = [sql.SQL("ADD COLUMN {}").format(_column(name, type_)) for name, type_ in change.add.items()]
-    actions += [
-        sql.SQL("ALTER COLUMN {} TYPE {}").format(sql.Identifier(name), sql.SQL(type_))
-        for name, type_ in change.widen.items()
-    ]
+    actions += [_widen(name, target.columns[name], type_) for name, type_ in change.widen.items()]
     if LOADED_AT not in target.columns:
         actions.append(
             sql.SQL("ADD COLUMN {} timestamptz NOT NULL DEFAULT now()").format(sql.Identifier(LOADED_AT))
@@ -83,6 +85,15 @@ def alter(connection: Connection, target: Target, change: SchemaChange, plan: Lo
             f"{plan.target} has duplicates of its primary_key {list(plan.primary_key)}; remove them first"
         ) from error
     return read_target(connection, plan.target)
+
+
+def _widen(name: str, there: str, type_: str) -> sql.Composed:
+    column = sql.Identifier(name)
+    action = sql.SQL("ALTER COLUMN {} TYPE {}").format(column, sql.SQL(type_))
+    if there in ("real", "double precision") and type_ == "numeric":
+        # The direct cast keeps 6 or 15 digits only; the text has them all.
+        action += sql.SQL(" USING {}::text::numeric").format(column)
+    return action
 
 
 def create_staging(connection: Connection, schema: Schema) -> sql.Identifier:
@@ -199,8 +210,11 @@ def _scd2(
     ).rowcount  # fmt: skip
 
 
-# Types without an equality operator are compared as text.
-_NO_EQUALITY = frozenset({"json", "xml", "point", "polygon", "box", "path", "line", "lseg", "circle"})
+# Compared as text: types without an equality operator, and those whose operator calls different values
+# equal (`box` compares areas, `citext` ignores case, `interval` takes 24 hours for a day).
+_AS_TEXT = frozenset(
+    {"json", "xml", "point", "polygon", "box", "path", "line", "lseg", "circle", "citext", "interval"}
+)
 
 
 def _row(alias: str, names: Sequence[str], target: Target) -> sql.Composable:
@@ -208,7 +222,8 @@ def _row(alias: str, names: Sequence[str], target: Target) -> sql.Composable:
 
     def part(name: str) -> sql.Composable:
         column = sql.SQL("{}.{}").format(sql.SQL(alias), sql.Identifier(name))
-        return sql.SQL("{}::text").format(column) if target.columns[name] in _NO_EQUALITY else column
+        base = re.split(r"[( \[]", target.columns[name], maxsplit=1)[0]  # `json` of `json[]`
+        return sql.SQL("{}::text").format(column) if base in _AS_TEXT else column
 
     return sql.SQL("ROW({})").format(sql.SQL(", ").join(map(part, names)))
 

@@ -80,6 +80,7 @@ class PostgresSession(LoadSession):
     def begin(self, schema: Schema) -> Schema:
         """Open the transaction, bring the table and the stream together, and begin to COPY."""
         with translated(COMPONENT, self.plan.stream):
+            self._make_schema()
             self._connection.execute("BEGIN")
             target = read_target(self._connection, self.plan.target)
             change = reconcile(target.loadable, schema, self.plan.schema_policy, str(self.plan.target))
@@ -131,7 +132,7 @@ class PostgresSession(LoadSession):
                 total_rows=self._count(),
             )
             self._save(result, checkpoint)
-        self._commit()
+            self._commit()
         return result
 
     def close(self) -> None:
@@ -141,6 +142,10 @@ class PostgresSession(LoadSession):
             # Ends the COPY on the server's side too; the transaction is rolled back with the connection.
             with contextlib.suppress(psycopg.Error):
                 self._connection.cancel_safe(timeout=5)
+            # Left to the garbage collector, psycopg would warn on standard error of a COPY that did not end.
+            unfinished = psycopg.OperationalError("the load was not published")
+            with contextlib.suppress(psycopg.Error):
+                self._stack.__exit__(type(unfinished), unfinished, None)
         with contextlib.suppress(psycopg.Error):
             self._connection.close()
 
@@ -151,6 +156,14 @@ class PostgresSession(LoadSession):
             with self._connection.transaction():
                 self._connection.execute(QUERIES["lock_schema"])
                 self._connection.execute(QUERIES["create_schema"])
+
+    def _make_schema(self) -> None:
+        """Make the target's schema by itself: two first loads would collide over it when the later one commits."""
+        if self._value(QUERIES["has_schema"], {"schema": self.plan.target.schema}):
+            return
+        with self._connection.transaction():
+            self._connection.execute(QUERIES["lock_schema"])
+            publish.create_schema(self._connection, self.plan.target.schema)
 
     def _lock(self, timeout_s: float) -> None:
         deadline = time.monotonic() + timeout_s

@@ -91,7 +91,8 @@ class Outbox:
             raise RuntimeError("start comes first")
         self._writer.flush()
         os.fsync(self._writer.fileno())
-        self.close()
+        self._writer.close()
+        self._writer = None
         replace_file(self._seal, orjson.dumps(asdict(seal), default=str))
 
     def sealed(self) -> Seal | None:
@@ -133,7 +134,8 @@ class Outbox:
             path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Close the file that records are added to."""
+        """Delete the records if they were not sealed."""
         if self._writer:
             self._writer.close()
             self._writer = None
+            self._records.unlink(missing_ok=True)

@@ -7,10 +7,9 @@ import pyarrow.compute as pc
 from pydantic import Field, field_validator
 
 from dteg.connectors.base import Capabilities, ConnectorConfig, Context, Processor
-from dteg.connectors.rejects import set_aside
+from dteg.connectors.processing import check_columns, set_aside
 from dteg.core.batch import SQL_TYPE_KEY, Batch, Schema
 from dteg.core.errors import ConfigError, InputError
-from dteg.core.suggest import did_you_mean
 from dteg.core.types import cast_array, check_castable, parse_sql_type, sql_field
 
 
@@ -19,7 +18,8 @@ class CastConfig(ConnectorConfig):
 
     columns: dict[str, str] = Field(min_length=1, description="SQL types by column, such as `numeric(10,2)`.")
     on_error: Literal["reject", "null", "fail"] = Field(
-        "reject", description="What to do about a value that does not fit: set its row aside, use null, or fail."
+        "reject",
+        description="What to do about a value that does not fit: set its row aside, use null, or fail.",
     )
 
     @field_validator("columns")
@@ -49,10 +49,8 @@ class Cast(Processor[CastConfig]):
         Raises:
             ConfigError: A column does not exist, or no value of its type can be cast.
         """
+        check_columns("cast", self.config.columns, schema)
         for name in self.config.columns:
-            if name not in schema.names:
-                near = did_you_mean(name, schema.names) or f"there are: {', '.join(schema.names)}"
-                raise ConfigError(f"cast: no column {name!r}; {near}")
             check_castable(schema.field(name).type, self._target(schema.field(name)))
         return pa.schema([self._target(field) for field in schema], metadata=schema.metadata)
 
@@ -66,10 +64,12 @@ class Cast(Processor[CastConfig]):
         columns, bad = [], {}
         for column, target in zip(batch.columns, schema, strict=True):
             if target.name in self.config.columns:
-                column, mask = cast_array(column, target)
+                result, mask = cast_array(column, target)
+                columns.append(result)
                 if pc.any(mask).as_py():
                     bad[f"column {target.name!r} is not {self.config.columns[target.name]}"] = mask
-            columns.append(column)
+            else:
+                columns.append(column)
         result = pa.RecordBatch.from_arrays(columns, schema=schema)
         start, self._rows_seen = self._rows_seen, self._rows_seen + batch.num_rows
         if not bad or self.config.on_error == "null":

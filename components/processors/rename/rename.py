@@ -7,10 +7,10 @@ import pyarrow as pa
 from pydantic import Field, model_validator
 
 from dteg.connectors.base import Capabilities, ConnectorConfig, Processor
+from dteg.connectors.processing import check_columns
 from dteg.core.batch import Batch, Schema
 from dteg.core.errors import ConfigError
 from dteg.core.identifiers import check_identifier
-from dteg.core.suggest import did_you_mean
 
 
 class RenameConfig(ConnectorConfig):
@@ -41,10 +41,7 @@ class Rename(Processor[RenameConfig]):
         Raises:
             ConfigError: A column does not exist, or two columns would have one name.
         """
-        absent = [name for name in self.config.columns if name not in schema.names]
-        if absent:
-            near = did_you_mean(absent[0], schema.names) or f"there are: {', '.join(schema.names)}"
-            raise ConfigError(f"rename: no column {absent[0]!r}; {near}")
+        check_columns("rename", self.config.columns, schema)
         names = [self._new_name(name) for name in schema.names]
         for place, name in enumerate(names):
             if (first := names.index(name)) < place:

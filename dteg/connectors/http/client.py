@@ -88,7 +88,9 @@ class HttpClient:
         own = dict(headers or {})
         if body is not None:
             own["Content-Type"] = "application/json"
-        request = HttpRequest(method, httpx.URL(url).copy_merge_params(params or {}), own, body)
+        # A URL that the server gave stays as it is: merging, even of nothing, writes its query anew.
+        target = httpx.URL(url).copy_merge_params(params) if params else httpx.URL(url)
+        request = HttpRequest(method, target, own, body)
         attempts = 0
 
         def attempt() -> HttpResponse:

@@ -1,5 +1,7 @@
 """The part of a connector's config that is about HTTP."""
 
+import re
+
 from pydantic import Field, field_validator
 
 from dteg.connectors.base import ConnectorConfig
@@ -7,7 +9,7 @@ from dteg.connectors.http.auth import AuthConfig, NoAuth
 from dteg.connectors.http.rate_limit import RateLimit
 from dteg.core.retry import RetryPolicy
 
-_CREDENTIAL_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key"})
+_CREDENTIAL_HEADER = re.compile(r"authorization|cookie|token|secret|password|api-?key", re.IGNORECASE)
 _CLIENT_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 
 
@@ -31,7 +33,7 @@ class HttpConfig(ConnectorConfig):
     @classmethod
     def _plain_headers(cls, value: dict[str, str]) -> dict[str, str]:
         for name, text in value.items():
-            if name.lower() in _CREDENTIAL_HEADERS:
+            if _CREDENTIAL_HEADER.search(name):
                 raise ValueError(f"the header {name} holds credentials; write them under auth")
             if name.lower() in _CLIENT_HEADERS:
                 raise ValueError(f"the header {name} is set by the client")

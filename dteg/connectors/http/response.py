@@ -10,7 +10,7 @@ import orjson
 
 from dteg.connectors.http.origin import without_query
 from dteg.core.clock import Clock, utc_now
-from dteg.core.errors import InputError, PermanentError, TransientError
+from dteg.core.errors import ConnectorError, InputError, PermanentError, TransientError
 from dteg.core.secrets import redact
 
 SNIPPET_CHARS = 200
@@ -68,7 +68,7 @@ class HttpResponse:
                 source=self.place,
             ) from None
 
-    def failure(self, *, component: str = "", stream: str = "", clock: Clock = utc_now) -> Exception:
+    def failure(self, *, component: str = "", stream: str = "", clock: Clock = utc_now) -> ConnectorError:
         """Return the error that a status of 300 or more stands for."""
         message = f"{self.place} answered {self.status}: {self.snippet()}".rstrip(": ")
         if self.status in _TRANSIENT_STATUSES or self.status >= 500:

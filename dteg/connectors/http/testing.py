@@ -2,6 +2,7 @@
 
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -21,6 +22,7 @@ class Seen:
         query: Query parameters.
         headers: Headers, names in lower case.
         body: Body.
+        raw_query: The query as it was sent.
     """
 
     method: str
@@ -28,6 +30,7 @@ class Seen:
     query: dict[str, str]
     headers: dict[str, str]
     body: bytes
+    raw_query: str = ""
 
     def json(self) -> Any:
         """Return the body as JSON."""
@@ -62,19 +65,24 @@ class FakeServer:
     A route is a function, or a list of replies that are given one after the other, the last one for ever.
     """
 
-    def __init__(self) -> None:
-        """Listen on a free port."""
+    def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
+        """Listen on a free port, with a certificate if `tls` has one."""
         self.requests: list[Seen] = []
         self._routes: dict[str, Route] = {}
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.fake = self
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self._scheme = "https" if tls else "http"
+        if tls:
+            self._server.socket = tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.005,), daemon=True)
         self._thread.start()
 
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_port}"
 
     def route(self, path: str, replies: Route | list[Reply]) -> None:
         """Answer a path."""
@@ -128,7 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
         body = self.rfile.read(int(headers.get("content-length", 0)))
-        seen = Seen(self.command, parts.path, dict(parse_qsl(parts.query)), headers, body)
+        seen = Seen(self.command, parts.path, dict(parse_qsl(parts.query)), headers, body, parts.query)
         self._write(self.server.fake.answer(seen))
 
     def _write(self, reply: Reply) -> None:

@@ -71,7 +71,11 @@ def test_a_rule_that_does_not_fit_names_its_column(rule, message):
 
 
 def test_all_rows_rules_share_one_query():
-    rules = [NullCheck(columns=["id"]), FormatCheck(column="s", pattern="x"), DataFreshness(column="d", max_age="1h")]
+    rules = [
+        NullCheck(columns=["id"]),
+        FormatCheck(column="s", pattern="x"),
+        DataFreshness(column="d", max_age="1h"),
+    ]
     query = row_scan(TABLE, [ROW_COUNT, *(measure(rule, RELATION) for rule in rules)])
     assert str(query) == (
         'SELECT count(*), count(*) FILTER (WHERE "id" IS NULL), count(*) FILTER (WHERE "s"::text !~ %s), '

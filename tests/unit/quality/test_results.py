@@ -47,7 +47,11 @@ def test_every_rule_has_an_expectation():
 @pytest.mark.parametrize(
     ("rule", "failing", "message"),
     [
-        (AcceptedValues(column="carrier", values=["AA", 1]), 12, "12 of 336,776 rows have carrier outside {AA, 1}"),
+        (
+            AcceptedValues(column="carrier", values=["AA", 1]),
+            12,
+            "12 of 336,776 rows have carrier outside {AA, 1}",
+        ),
         (NullCheck(columns=["a", "b", "c"]), 1, "1 of 336,776 rows has NULL in a, b or c"),
         (Unique(columns=["a", "b"]), 2, "2 of 336,776 rows have the same a and b as an earlier row"),
         (RangeCheck(column="x", min=0), 2, "2 of 336,776 rows have x below 0"),

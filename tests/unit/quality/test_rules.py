@@ -114,14 +114,20 @@ def test_names_of_columns_in_other_scripts_stay_apart_in_any_order():
     assert len(set(check_names([one, two]))) == 2
 
 
-column_names = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1, max_size=15)
+column_names = st.text(
+    st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1, max_size=15
+)
 
 
 @given(
     st.lists(
         st.one_of(
-            st.lists(column_names, min_size=1, max_size=5, unique=True).map(lambda columns: NullCheck(columns=columns)),
-            st.sampled_from(["a", "null_check_a", "x" * 63]).map(lambda name: NullCheck(columns=["a"], name=name)),
+            st.lists(column_names, min_size=1, max_size=5, unique=True).map(
+                lambda columns: NullCheck(columns=columns)
+            ),
+            st.sampled_from(["a", "null_check_a", "x" * 63]).map(
+                lambda name: NullCheck(columns=["a"], name=name)
+            ),
         ),
         max_size=12,
     )
@@ -134,12 +140,25 @@ def test_names_are_unique_short_plain_and_stable(rules):
 
 
 def test_values_keep_their_kind():
-    assert [type(value) for value in AcceptedValues(column="c", values=[True, 1, 1.0, "1"]).values] == [bool, int, float, str]
+    assert [type(value) for value in AcceptedValues(column="c", values=[True, 1, 1.0, "1"]).values] == [
+        bool,
+        int,
+        float,
+        str,
+    ]
 
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [(1, "1"), (0.1, "0.1"), ("1e3", "1E+3"), (True, "None"), ("x", "None"), ("NaN", "None"), ("inf", "None")],
+    [
+        (1, "1"),
+        (0.1, "0.1"),
+        ("1e3", "1E+3"),
+        (True, "None"),
+        ("x", "None"),
+        ("NaN", "None"),
+        ("inf", "None"),
+    ],
 )
 def test_numbers_are_taken_as_they_are_written(value, expected):
     assert str(as_number(value)) == expected

@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 
-EXTRACTOR = '''
+EXTRACTOR = """
 import pyarrow as pa
 from pydantic import Field
 from dteg.connectors.base import Capabilities, ConnectorConfig, Extractor, Stream
@@ -44,9 +44,9 @@ class Numbers(Extractor[NumbersConfig]):
 
     def checkpoint(self, stream):
         return {"next": self.next}
-'''
+"""
 
-PROCESSOR = '''
+PROCESSOR = """
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
@@ -69,9 +69,9 @@ class Positive(Processor[PositiveConfig]):
         for index in pc.indices_nonzero(pc.invert(good)).to_pylist():
             self.context.reject("not positive", f"row {index}", {"row": index})
         return batch.filter(good)
-'''
+"""
 
-LOADER = '''
+LOADER = """
 import threading
 from dteg.connectors.base import Checkpoint
 from dteg.testing.memory import MemoryLoader, MemorySession, MemoryStore
@@ -82,7 +82,7 @@ class Session(MemorySession):
 class Store(MemoryLoader):
     def open(self, plan):
         return Session(MemoryStore.named(self.config.store), plan)
-'''
+"""
 
 MANIFEST = """
 name: numbers
@@ -160,10 +160,20 @@ def run_suite(tmp_path, monkeypatch):
         for name, text in files.items():
             (folder / name).write_text(text, encoding="utf-8")
         monkeypatch.syspath_prepend(str(tmp_path))
+        monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
         config = tmp_path / "pytest.ini"
         config.write_text("[pytest]\nmarkers = contract\n")
         recorder = Recorder()
-        options = ["-c", str(config), "--import-mode=importlib", "-p", "no:cacheprovider", "-q", "-s"]
+        options = [
+            "-c",
+            str(config),
+            "--import-mode=importlib",
+            "-p",
+            "no:cacheprovider",
+            "-q",
+            "-s",
+            "--tb=no",
+        ]
         pytest.main([*options, str(folder)], plugins=[recorder])
         return recorder
 
@@ -325,8 +335,8 @@ LOADER_FAULTS = {
         {"test_loads_of_one_stream_wait_for_each_other"},
     ),
     "published by closing": (
-        method("    def close(self):\n        if self._change and self._batches:\n            self.publish(Checkpoint(2))\n        super().close()"),
-        {"test_nothing_is_visible_before_publish"},
+        method("    def close(self):\n        if self._batches and self.plan.load_id not in self.store.loads:\n            self.publish(Checkpoint(2))\n        super().close()"),
+        {"test_nothing_is_visible_before_publish", "test_too_many_bad_rows_change_nothing"},
     ),
 }  # fmt: skip
 

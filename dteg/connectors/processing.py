@@ -1,18 +1,30 @@
-"""Setting rows of a batch aside, found by masks: only the bad rows become Python objects."""
+"""What processors share: checking column names, and setting rows aside that were found by masks."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from dteg.connectors.base import Context
-from dteg.core.batch import Batch
+from dteg.core.batch import Batch, Schema
+from dteg.core.errors import ConfigError
+from dteg.core.suggest import did_you_mean
 
 
-def set_aside(context: Context, batch: Batch, bad: Mapping[str, pa.BooleanArray], source: str, start: int) -> pa.BooleanArray:
-    """Reject each row that is bad for any reason, once, with all its reasons.
+def check_columns(processor: str, names: Iterable[str], schema: Schema) -> None:
+    """Raise ConfigError, with the near miss, if a column that a processor needs does not exist."""
+    for name in names:
+        if name not in schema.names:
+            near = did_you_mean(name, schema.names) or f"there are: {', '.join(schema.names)}"
+            raise ConfigError(f"{processor}: no column {name!r}; {near}")
+
+
+def set_aside(
+    context: Context, batch: Batch, bad: Mapping[str, pa.BooleanArray], source: str, start: int
+) -> pa.BooleanArray:
+    """Reject each row that is bad for any reason, once, with all its reasons; only these become Python objects.
 
     Args:
         context: Takes the dead letters.

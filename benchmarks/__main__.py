@@ -1,0 +1,5 @@
+"""Runs the measurements: `python -m benchmarks`."""
+
+from benchmarks import startup
+
+startup.main()

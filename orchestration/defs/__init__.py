@@ -1,0 +1,1 @@
+"""Component instances: a folder each, mostly YAML."""

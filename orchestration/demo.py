@@ -1,0 +1,272 @@
+"""What `make demo` runs: every pipeline of the project and its dbt models, through Dagster, in one process.
+
+Runs and events are kept in the project's Dagster home, where `make dev` shows them.
+"""
+
+import contextlib
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from dteg.core.errors import DtegError, QualityGateError
+from dteg.core.identifiers import TableName
+from dteg.core.project import Project
+from dteg.pipelines.plan import Pipeline, load_pipeline, pipeline_files
+from orchestration.instance import prepare_home
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+ANSWER = TableName("marts", "carrier_punctuality")
+ANSWER_SQL = """
+select carrier_name, round(mean_arrival_delay_minutes::numeric, 1), share_late_15, flights
+from marts.carrier_punctuality
+where arrival_delay_rank <= 5
+order by arrival_delay_rank, carrier_id
+"""
+
+
+@dataclass
+class Stage:
+    """One run of a job.
+
+    Attributes:
+        name: Name of the job.
+        seconds: How long it took.
+        tables: Tables it made: name -> rows, or None where they were not counted.
+        passed: Checks that passed.
+        failed: Failed checks: `table: check: message`, with whether each stops what comes after.
+        errors: Why steps failed, in sentences.
+    """
+
+    name: str
+    seconds: float = 0.0
+    tables: dict[str, int | None] = field(default_factory=dict)
+    passed: int = 0
+    failed: list[tuple[str, bool]] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether what comes after it may run."""
+        return not self.errors
+
+
+class Screen:
+    """What the person sees: a spinner on a terminal, plain lines anywhere else.
+
+    Dagster, dbt and their child processes write to the file descriptors of this process; while the
+    block runs, those lead to a file, and only what is printed here reaches the terminal.
+    """
+
+    def __init__(self, log: Path) -> None:
+        """Take the terminal."""
+        self.log = log
+        self._saved = [os.dup(descriptor) for descriptor in (1, 2)]
+        self._file = os.fdopen(os.dup(self._saved[0]), "w", encoding="utf-8")
+        self.console = Console(file=self._file, highlight=False)
+
+    def __enter__(self) -> "Screen":
+        """Send everything else to the log."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        with open(self.log, "wb") as handle:
+            for descriptor in (1, 2):
+                os.dup2(handle.fileno(), descriptor)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Give the terminal back."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self._file.flush()
+        for descriptor, saved in zip((1, 2), self._saved, strict=True):
+            os.dup2(saved, descriptor)
+            os.close(saved)
+        self._file.close()
+
+    @contextlib.contextmanager
+    def working(self, text: str) -> Iterator[None]:
+        """Show that something is being done."""
+        if self.console.is_terminal:
+            with self.console.status(text):
+                yield
+        else:
+            self.say(f"{text} ...")
+            yield
+
+    def say(self, *things: Any) -> None:
+        """Print."""
+        self.console.print(*things, soft_wrap=not self.console.is_terminal)
+        self._file.flush()
+
+
+def main() -> int:
+    """Run the demo and return the exit code."""
+    started = time.perf_counter()
+    try:
+        project = Project.find()
+        (project.state_dir / "logs").mkdir(exist_ok=True)
+        with Screen(project.state_dir / "logs" / "demo.log") as screen:
+            return run(project, screen, started)
+    except DtegError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def run(project: Project, screen: Screen, started: float) -> int:
+    """Run everything, in order, until something fails."""
+    with screen.working("Starting PostgreSQL" if project.uses_embedded_postgres else "Connecting"):
+        url = project.warehouse_url()
+    prepare_home(project)
+    with screen.working("Loading Dagster"):
+        import dagster as dg
+
+        from orchestration import definitions
+
+        pipelines = in_order([load_pipeline(path, project) for path in pipeline_files(project)])
+        instance = dg.DagsterInstance.get()
+    stages: list[Stage] = []
+    with instance:
+        for pipeline in pipelines:
+            with screen.working(f"Running pipeline {pipeline.name}"):
+                stages.append(run_job(definitions.defs, pipeline.name, instance))
+            _tell(screen, stages[-1])
+            if not stages[-1].succeeded:
+                return report_failure(screen, stages[-1])
+        with screen.working("Building dbt models and running their tests"):
+            from orchestration import definitions_dbt
+
+            stages.append(run_job(definitions_dbt.defs, "dbt_build", instance))
+        _tell(screen, stages[-1])
+        if not stages[-1].succeeded:
+            return report_failure(screen, stages[-1])
+    report(screen, stages, url, time.perf_counter() - started)
+    return 0
+
+
+def in_order(pipelines: list[Pipeline]) -> list[Pipeline]:
+    """Return the pipelines so that each comes after those that load what it depends on."""
+    by_table = {str(target): pipeline.name for pipeline in pipelines for target in pipeline.targets()}
+    after = {
+        pipeline.name: {by_table[table] for table in pipeline.spec.depends_on if table in by_table} - {pipeline.name}
+        for pipeline in pipelines
+    }
+    by_name = {pipeline.name: pipeline for pipeline in pipelines}
+    return [by_name[name] for name in TopologicalSorter(after).static_order()]
+
+
+def run_job(defs: "dg.Definitions", name: str, instance: "dg.DagsterInstance") -> Stage:
+    """Run one job in this process and collect what it tells."""
+    started = time.perf_counter()
+    result = defs.resolve_job_def(name).execute_in_process(instance=instance, raise_on_error=False)
+    stage = Stage(name, time.perf_counter() - started)
+    for event in result.all_events:
+        if event.is_step_materialization:
+            materialization = event.step_materialization_data.materialization
+            rows = materialization.metadata.get("dagster/row_count")
+            stage.tables[".".join(materialization.asset_key.path)] = rows.value if rows else None  # type: ignore[assignment]
+        elif event.is_step_failure:
+            stage.errors.append(_reason(event.step_failure_data))
+    for check in result.get_asset_check_evaluations():
+        if check.passed:
+            stage.passed += 1
+        else:
+            text = f"{'.'.join(check.asset_key.path)}: {check.check_name}: {check.description or 'failed'}"
+            stage.failed.append((text, check.severity.value == "ERROR"))
+    if not result.success and not stage.errors:
+        stage.errors.append("the run failed; its log tells why")
+    return stage
+
+
+def _reason(data: Any) -> str:
+    if data.user_failure_data and data.user_failure_data.description:
+        return str(data.user_failure_data.description)
+    text = data.error.message.strip() if data.error else "the step failed"
+    own = data.error is not None and data.error.cls_name.startswith("Dagster")
+    return text.split(": ", 1)[-1] if own else text
+
+
+def _tell(screen: Screen, stage: Stage) -> None:
+    checks = f"{stage.passed} checks passed" + (f", {len(stage.failed)} failed" if stage.failed else "")
+    mark = "[green]done[/]" if stage.succeeded else "[red]FAILED[/]"
+    screen.say(f"  {mark}  {stage.name:<12} {len(stage.tables):>2} tables  {checks}  {stage.seconds:.1f} s")
+    for text, blocking in stage.failed:
+        screen.say(f"        {'failed' if blocking else 'warning'}: {text}", )
+
+
+def report_failure(screen: Screen, stage: Stage) -> int:
+    """Say what failed and where to read more."""
+    screen.say(f"\n[red]{stage.name} failed.[/] What comes after it did not run.")
+    for error in stage.errors:
+        screen.say(f"  {error}")
+    screen.say(f"The whole log: {screen.log}")
+    return 1
+
+
+def report(screen: Screen, stages: list[Stage], url: str, seconds: float) -> None:
+    """Print what was made, the answer to the demo's question, and what to type next."""
+    from dteg.core.postgres import connect
+
+    with connect(url) as connection:
+        tables = Table(title="Tables", title_justify="left")
+        tables.add_column("table")
+        tables.add_column("rows", justify="right")
+        tables.add_column("made by")
+        for stage in stages:
+            for name, rows in stage.tables.items():
+                counted = count_rows(connection, name) if rows is None else rows
+                tables.add_row(name, f"{counted:,}", stage.name)
+        answer = connection.execute(ANSWER_SQL).fetchall()
+    screen.say("", tables)
+    passed, failed = sum(stage.passed for stage in stages), sum(len(stage.failed) for stage in stages)
+    by_kind = {"quality rules": stages[:-1], "dbt tests": stages[-1:]}
+    parts = [f"{kind} {sum(stage.passed for stage in group)} passed" for kind, group in by_kind.items()]
+    screen.say(f"\nChecks: {passed} passed, {failed} failed ({', '.join(parts)})")
+    screen.say("Seconds: " + ", ".join(f"{stage.name} {stage.seconds:.1f}" for stage in stages) + f"; all {seconds:.1f}")
+    if not answer:
+        raise QualityGateError(f"{ANSWER} is empty")
+    question = Table(title="Which carriers arrive latest? (flights from New York City, 2013)", title_justify="left")
+    for name, justify in (("carrier", "left"), ("mean delay (min)", "right"), ("15+ min late", "right"), ("flights", "right")):
+        question.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for carrier, delay, late, flights in answer:
+        question.add_row(str(carrier), f"{delay}", f"{late:.0%}", f"{flights:,}")
+    screen.say("", question)
+    _next_steps(screen)
+
+
+def count_rows(connection: Any, table: str) -> int:
+    """Return the number of rows of a table or view."""
+    from psycopg import sql
+
+    name = TableName.parse(table)
+    query = sql.SQL("select count(*) from {}").format(sql.Identifier(name.schema, name.name))
+    return int(connection.execute(query).fetchone()[0])
+
+
+def _next_steps(screen: Screen) -> None:
+    beside = Path(sys.executable).with_name("dteg")
+    program = "dteg" if shutil.which("dteg") or not beside.exists() else os.path.relpath(beside)
+    steps = {
+        "make dev": "Dagster's page with these runs, the graph and the checks",
+        f"{program} run flights": "one pipeline from the command line",
+        f"{program} read {ANSWER}": "the rows behind the answer",
+        "make stop": "stop PostgreSQL",
+    }
+    screen.say("\nWhat to type next:")
+    width = max(map(len, steps))
+    for text, meaning in steps.items():
+        screen.say(f"  {text:<{width}}  {meaning}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
