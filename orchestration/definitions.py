@@ -22,7 +22,9 @@ def build() -> dg.Definitions:
         warnings.filterwarnings("ignore", category=dg.PreviewWarning)
         tree = dg.ComponentTree.from_module(defs_module=orchestration.defs, project_root=DEFS.parent.parent)
         instances = tree.build_defs(DEFS)
-        return dg.Definitions.merge(instances, dg.Definitions(executor=dg.in_process_executor, component_tree=tree))
+        return dg.Definitions.merge(
+            instances, dg.Definitions(executor=dg.in_process_executor, component_tree=tree)
+        )
 
 
 defs = build()

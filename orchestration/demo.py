@@ -3,29 +3,30 @@
 Runs and events are kept in the project's Dagster home, where `make dev` shows them.
 """
 
-import contextlib
 import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from dteg.core.errors import DtegError, QualityGateError
 from dteg.core.identifiers import TableName
+from dteg.core.processes import start_time
 from dteg.core.project import Project
 from dteg.pipelines.plan import Pipeline, load_pipeline, pipeline_files
 from orchestration.instance import prepare_home
+from orchestration.screen import Screen
 
 if TYPE_CHECKING:
     import dagster as dg
 
+PROCESS_TAG = "dteg/process"
 ANSWER = TableName("marts", "carrier_punctuality")
 ANSWER_SQL = """
 select carrier_name, round(mean_arrival_delay_minutes::numeric, 1), share_late_15, flights
@@ -61,55 +62,6 @@ class Stage:
         return not self.errors
 
 
-class Screen:
-    """What the person sees: a spinner on a terminal, plain lines anywhere else.
-
-    Dagster, dbt and their child processes write to the file descriptors of this process; while the
-    block runs, those lead to a file, and only what is printed here reaches the terminal.
-    """
-
-    def __init__(self, log: Path) -> None:
-        """Take the terminal."""
-        self.log = log
-        self._saved = [os.dup(descriptor) for descriptor in (1, 2)]
-        self._file = os.fdopen(os.dup(self._saved[0]), "w", encoding="utf-8")
-        self.console = Console(file=self._file, highlight=False)
-
-    def __enter__(self) -> "Screen":
-        """Send everything else to the log."""
-        sys.stdout.flush()
-        sys.stderr.flush()
-        with open(self.log, "wb") as handle:
-            for descriptor in (1, 2):
-                os.dup2(handle.fileno(), descriptor)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        """Give the terminal back."""
-        sys.stdout.flush()
-        sys.stderr.flush()
-        self._file.flush()
-        for descriptor, saved in zip((1, 2), self._saved, strict=True):
-            os.dup2(saved, descriptor)
-            os.close(saved)
-        self._file.close()
-
-    @contextlib.contextmanager
-    def working(self, text: str) -> Iterator[None]:
-        """Show that something is being done."""
-        if self.console.is_terminal:
-            with self.console.status(text):
-                yield
-        else:
-            self.say(f"{text} ...")
-            yield
-
-    def say(self, *things: Any) -> None:
-        """Print."""
-        self.console.print(*things, soft_wrap=not self.console.is_terminal)
-        self._file.flush()
-
-
 def main() -> int:
     """Run the demo and return the exit code."""
     started = time.perf_counter()
@@ -121,6 +73,9 @@ def main() -> int:
     except DtegError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
 
 
 def run(project: Project, screen: Screen, started: float) -> int:
@@ -135,6 +90,7 @@ def run(project: Project, screen: Screen, started: float) -> int:
 
         pipelines = in_order([load_pipeline(path, project) for path in pipeline_files(project)])
         instance = dg.DagsterInstance.get()
+        end_dead_runs(instance)
     stages: list[Stage] = []
     with instance:
         for pipeline in pipelines:
@@ -158,7 +114,8 @@ def in_order(pipelines: list[Pipeline]) -> list[Pipeline]:
     """Return the pipelines so that each comes after those that load what it depends on."""
     by_table = {str(target): pipeline.name for pipeline in pipelines for target in pipeline.targets()}
     after = {
-        pipeline.name: {by_table[table] for table in pipeline.spec.depends_on if table in by_table} - {pipeline.name}
+        pipeline.name: {by_table[table] for table in pipeline.spec.depends_on if table in by_table}
+        - {pipeline.name}
         for pipeline in pipelines
     }
     by_name = {pipeline.name: pipeline for pipeline in pipelines}
@@ -168,7 +125,8 @@ def in_order(pipelines: list[Pipeline]) -> list[Pipeline]:
 def run_job(defs: "dg.Definitions", name: str, instance: "dg.DagsterInstance") -> Stage:
     """Run one job in this process and collect what it tells."""
     started = time.perf_counter()
-    result = defs.resolve_job_def(name).execute_in_process(instance=instance, raise_on_error=False)
+    tags = {PROCESS_TAG: f"{os.getpid()}:{start_time(os.getpid())}"}
+    result = defs.resolve_job_def(name).execute_in_process(instance=instance, raise_on_error=False, tags=tags)
     stage = Stage(name, time.perf_counter() - started)
     for event in result.all_events:
         if event.is_step_materialization:
@@ -188,6 +146,25 @@ def run_job(defs: "dg.Definitions", name: str, instance: "dg.DagsterInstance") -
     return stage
 
 
+def end_dead_runs(instance: "dg.DagsterInstance") -> int:
+    """Close the runs of earlier demos whose process was killed, and return how many there were.
+
+    Only a daemon would notice them, and none may be running: a dead run keeps its place in the pool of
+    dbt, and the next one would wait for it without end.
+    """
+    import dagster as dg
+
+    unfinished = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+    dead = 0
+    for run in instance.get_runs(dg.RunsFilter(statuses=unfinished)):
+        pid, _, started = run.tags.get(PROCESS_TAG, "").partition(":")
+        if pid and start_time(int(pid)) != started:
+            instance.report_run_failed(run, "its process ended before it did")
+            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+            dead += 1
+    return dead
+
+
 def _reason(data: Any) -> str:
     if data.user_failure_data and data.user_failure_data.description:
         return str(data.user_failure_data.description)
@@ -197,18 +174,27 @@ def _reason(data: Any) -> str:
 
 
 def _tell(screen: Screen, stage: Stage) -> None:
-    checks = f"{stage.passed} checks passed" + (f", {len(stage.failed)} failed" if stage.failed else "")
     mark = "[green]done[/]" if stage.succeeded else "[red]FAILED[/]"
-    screen.say(f"  {mark}  {stage.name:<12} {len(stage.tables):>2} tables  {checks}  {stage.seconds:.1f} s")
+    count = f"{len(stage.tables):>2} table{'s' if len(stage.tables) != 1 else ' '}"
+    screen.say(f"  {mark}  {stage.name:<12} {count}  checks: {told_checks([stage])}  {stage.seconds:.1f} s")
     for text, blocking in stage.failed:
-        screen.say(f"        {'failed' if blocking else 'warning'}: {text}", )
+        screen.say(f"        {'failed' if blocking else 'warning'}: {escape(text)}")
+
+
+def told_checks(stages: list[Stage]) -> str:
+    """Return how many checks passed, warn and failed."""
+    severe = [blocking for stage in stages for _, blocking in stage.failed]
+    parts = {"passed": sum(stage.passed for stage in stages), "failed": sum(severe)}
+    warnings = len(severe) - sum(severe)
+    told = [f"{count} {word}" for word, count in parts.items() if count or word == "passed"]
+    return ", ".join([*told, *([f"{warnings} warning{'s' if warnings > 1 else ''}"] if warnings else [])])
 
 
 def report_failure(screen: Screen, stage: Stage) -> int:
     """Say what failed and where to read more."""
     screen.say(f"\n[red]{stage.name} failed.[/] What comes after it did not run.")
     for error in stage.errors:
-        screen.say(f"  {error}")
+        screen.say(f"  {escape(error)}")
     screen.say(f"The whole log: {screen.log}")
     return 1
 
@@ -228,15 +214,23 @@ def report(screen: Screen, stages: list[Stage], url: str, seconds: float) -> Non
                 tables.add_row(name, f"{counted:,}", stage.name)
         answer = connection.execute(ANSWER_SQL).fetchall()
     screen.say("", tables)
-    passed, failed = sum(stage.passed for stage in stages), sum(len(stage.failed) for stage in stages)
-    by_kind = {"quality rules": stages[:-1], "dbt tests": stages[-1:]}
-    parts = [f"{kind} {sum(stage.passed for stage in group)} passed" for kind, group in by_kind.items()]
-    screen.say(f"\nChecks: {passed} passed, {failed} failed ({', '.join(parts)})")
-    screen.say("Seconds: " + ", ".join(f"{stage.name} {stage.seconds:.1f}" for stage in stages) + f"; all {seconds:.1f}")
+    screen.say(f"\nChecks: quality rules {told_checks(stages[:-1])}; dbt tests {told_checks(stages[-1:])}")
+    screen.say(
+        "Seconds: "
+        + ", ".join(f"{stage.name} {stage.seconds:.1f}" for stage in stages)
+        + f"; all {seconds:.1f}"
+    )
     if not answer:
         raise QualityGateError(f"{ANSWER} is empty")
-    question = Table(title="Which carriers arrive latest? (flights from New York City, 2013)", title_justify="left")
-    for name, justify in (("carrier", "left"), ("mean delay (min)", "right"), ("15+ min late", "right"), ("flights", "right")):
+    question = Table(
+        title="Which carriers arrive latest? (flights from New York City, 2013)", title_justify="left"
+    )
+    for name, justify in (
+        ("carrier", "left"),
+        ("mean delay (min)", "right"),
+        ("15+ min late", "right"),
+        ("flights", "right"),
+    ):
         question.add_column(name, justify=justify)  # type: ignore[arg-type]
     for carrier, delay, late, flights in answer:
         question.add_row(str(carrier), f"{delay}", f"{late:.0%}", f"{flights:,}")

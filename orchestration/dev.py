@@ -21,6 +21,7 @@ DEFAULT_PORT = 3000
 HOST = "127.0.0.1"
 SERVER = "dagster"
 STOP_TIMEOUT_S = 20.0
+GROUP_TIMEOUT_S = 3.0
 LOCATIONS = ("orchestration.definitions", "orchestration.definitions_dbt")
 
 
@@ -72,14 +73,31 @@ def refuse_busy(project: Project, port: int) -> None:
             probe.bind((HOST, port))
         except OSError as error:
             reason = f"port {port} of {HOST} cannot be used: {error.strerror}"
-            raise EnvironmentProblemError(f"{reason}; choose another: {PORT_VARIABLE}={port + 1} make dev") from None
+            raise EnvironmentProblemError(
+                f"{reason}; choose another: {PORT_VARIABLE}={port + 1} make dev"
+            ) from None
 
 
 def command(project: Project, port: int) -> list[str]:
     """Return what starts Dagster for the project."""
     workspace = project.root / "workspace.yaml"
-    locations = ["-w", str(workspace)] if workspace.is_file() else [part for name in LOCATIONS for part in ("-m", name)]
+    locations = (
+        ["-w", str(workspace)]
+        if workspace.is_file()
+        else [part for name in LOCATIONS for part in ("-m", name)]
+    )
     return [sys.executable, "-m", "dagster", "dev", *locations, "-h", HOST, "-p", str(port)]
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of the server."""
+    # Its folder is the state folder: beside the project's dagster.yaml Dagster would warn that it reads
+    # the copy in its home. The code servers find an uninstalled checkout by the path.
+    checkout = str(Path(__file__).parent.parent)
+    path = os.pathsep.join(filter(None, [checkout, os.environ.get("PYTHONPATH")]))
+    ignored = "ignore:Function `dev_command` is superseded"
+    warnings = ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), ignored]))
+    return {**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": warnings}
 
 
 def serve(project: Project, port: int) -> int:
@@ -89,7 +107,9 @@ def serve(project: Project, port: int) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     # A session of its own: Ctrl-C reaches this process alone, which then ends the server in order.
-    child = subprocess.Popen(command(project, port), cwd=project.root, start_new_session=True)
+    child = subprocess.Popen(
+        command(project, port), cwd=project.state_dir, env=environment(), start_new_session=True
+    )
     try:
         register(project, SERVER, child.pid, port)
         return _wait(child, port)
@@ -112,7 +132,9 @@ def _wait(child: "subprocess.Popen[bytes]", port: int) -> int:
             print(f"\nDagster is ready: {url}\n", flush=True)
         time.sleep(0.5)
     if not ready:
-        print(f"error: dagster dev ended with code {child.returncode} before its page was up", file=sys.stderr)
+        print(
+            f"error: dagster dev ended with code {child.returncode} before its page was up", file=sys.stderr
+        )
         return child.returncode or 1
     return 0
 
@@ -124,16 +146,29 @@ def _answers(url: str) -> bool:
 
 
 def _end(child: "subprocess.Popen[bytes]") -> None:
-    """Ask, wait, then kill; the session's other processes end with their leader."""
+    """Ask, wait, then kill; then end what the server leaves behind."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
         if child.poll() is not None:
             break
         child.send_signal(number)
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(STOP_TIMEOUT_S)
-    if child.returncode == -signal.SIGKILL:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
+    # Code servers outlive `dagster dev` until they miss its heartbeat, 45 s later. They are in its group,
+    # whose number stays taken for as long as one of them lives.
+    _signal_group(child.pid, signal.SIGTERM)
+    deadline = time.monotonic() + GROUP_TIMEOUT_S
+    while _signal_group(child.pid, 0) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    _signal_group(child.pid, signal.SIGKILL)
+
+
+def _signal_group(group: int, number: int) -> bool:
+    """Send a signal to a process group and return whether anybody was there; 0 only asks."""
+    try:
+        os.killpg(group, number)
+    except (ProcessLookupError, PermissionError):  # macOS says the latter of a group of zombies
+        return False
+    return True
 
 
 def _stop_warehouse(project: Project) -> None:
@@ -144,8 +179,4 @@ def _stop_warehouse(project: Project) -> None:
 
 
 if __name__ == "__main__":
-    # As started by hand the working folder is on the path; the code servers need the checkout there too.
-    os.environ["PYTHONPATH"] = os.pathsep.join(
-        filter(None, [str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH", "")])
-    )
     sys.exit(main())

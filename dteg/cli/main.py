@@ -56,8 +56,10 @@ def run_app(arguments: list[str]) -> int:
     except Exception as error:
         if os.environ.get("DTEG_DEBUG"):
             raise
+        from dteg.core.secrets import redact
+
         print(
-            f"error: unexpected {type(error).__name__}: {error}\nThis is a bug in dteg; DTEG_DEBUG=1 shows where.",
+            f"error: unexpected {type(error).__name__}: {redact(str(error))}\nThis is a bug in dteg; DTEG_DEBUG=1 shows where.",
             file=sys.stderr,
         )
         return 1

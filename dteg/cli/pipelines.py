@@ -23,21 +23,31 @@ def run(
         list[str], typer.Option("--param", "-p", metavar="NAME=VALUE", help="Set a parameter.")
     ] = [],  # noqa: B006
     full_refresh: Annotated[
-        bool, typer.Option("--full-refresh", help="Forget saved positions; load all again.")
+        bool,
+        typer.Option(
+            "--full-refresh",
+            help="Forget saved positions and replace what is in the tables, the history of scd2 included.",
+        ),
     ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the result as JSON on standard output.")
+    ] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say which way each stream would go, and why; change nothing.")
     ] = False,
 ) -> int:
     """Run a pipeline in this process: extract, process, load, check, transform."""
     from dteg.cli.progress import RunProgress, print_result
     from dteg.core.project import Project
     from dteg.pipelines.plan import find_pipeline_file, load_pipeline
-    from dteg.pipelines.runner import new_run_id, run_pipeline
+    from dteg.pipelines.runner import explain_pipeline, new_run_id, run_pipeline
 
     project = _project_of(pipeline) or Project.find()
     run_id = new_run_id()
     loaded = load_pipeline(find_pipeline_file(pipeline, project), project, parse_params(param), run_id)
+    if explain:
+        print(*explain_pipeline(loaded), sep="\n")
+        return 0
     with RunProgress(loaded, quiet=as_json) as progress:
         result = run_pipeline(loaded, run_id=run_id, full_refresh=full_refresh, listener=progress)
     if as_json:

@@ -29,6 +29,7 @@ class RunProgress(Listener):
         )  # fmt: skip
         self._tasks: dict[str, TaskID] = {}
         self._rows: dict[str, int] = {}
+        self._bytes: dict[str, int] = {}
         self._last_line = time.monotonic()
         self._total = len(pipeline.targets())
 
@@ -51,16 +52,17 @@ class RunProgress(Listener):
     def batch_loaded(self, stream: str, rows: int, num_bytes: int) -> None:
         """Count rows."""
         self._rows[stream] += rows
-        detail = f"{self._rows[stream]:,} rows"
-        if self._bars:
-            self._progress.update(self._tasks[stream], detail=detail)
-        elif time.monotonic() - self._last_line > LINE_EVERY_S:
-            self._line(f"{stream}: {detail}")
+        self._show(stream, f"{self._rows[stream]:,} rows")
+
+    def bytes_relayed(self, stream: str, num_bytes: int) -> None:
+        """Count bytes."""
+        self._bytes[stream] = self._bytes.get(stream, 0) + num_bytes
+        self._show(stream, f"{self._bytes[stream] >> 20:,} MiB")
 
     def retrying(self, stream: str, attempt: int, delay_s: float, error: TransientError) -> None:
         """Say why it waits."""
         self._line(f"{stream}: attempt {attempt} failed, next in {delay_s:.1f} s: {error}")
-        self._rows[stream] = 0
+        self._rows[stream] = self._bytes[stream] = 0
 
     def stream_finished(self, result: StreamResult) -> None:
         """Finish the bar and name failed checks."""
@@ -85,6 +87,12 @@ class RunProgress(Listener):
         self._finish(
             result.name, f"{result.name}: {result.models} models, {result.tests_passed} tests passed"
         )
+
+    def _show(self, stream: str, detail: str) -> None:
+        if self._bars:
+            self._progress.update(self._tasks[stream], detail=detail)
+        elif time.monotonic() - self._last_line > LINE_EVERY_S:
+            self._line(f"{stream}: {detail}")
 
     def _add(self, key: str, description: str) -> None:
         if self._bars:

@@ -21,6 +21,7 @@ from dteg.connectors.base import (
     SchemaPolicy,
     Stream,
 )
+from dteg.connectors.native import NativeFormat, NativeLoadSession, NativeSource
 from dteg.core.batch import Batch, Schema
 from dteg.core.config import ConnectionUrl, Secret
 
@@ -40,6 +41,9 @@ __all__ = [
     "LoadResult",
     "LoadSession",
     "Loader",
+    "NativeFormat",
+    "NativeLoadSession",
+    "NativeSource",
     "Processor",
     "Schema",
     "SchemaPolicy",

@@ -7,12 +7,15 @@ retries, checkpoints, casts, dead letters and schema policies belong to the engi
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, Literal, Self, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeVar, get_args, get_origin
 
 from dteg.core.batch import Batch, Schema
 from dteg.core.config import ConfigModel
 from dteg.core.identifiers import TableName
 from dteg.core.project import Project
+
+if TYPE_CHECKING:
+    from dteg.connectors.native import NativeSource
 
 Disposition = Literal["append", "replace", "merge", "scd2"]
 SchemaPolicy = Literal["evolve", "freeze", "quarantine"]
@@ -188,6 +191,10 @@ class Extractor(Connector[ConfigT]):
             PermanentError: It cannot succeed.
             InputError: The source is not what the config says.
         """
+
+    def native(self, stream: Stream, since: Checkpoint | None) -> "NativeSource | None":
+        """Offer the same records as `read`, as bytes that a target of the same engine takes as they are."""
+        return None
 
     def checkpoint(self, stream: Stream) -> dict[str, Any]:
         """Return the position after the last `read`, if the extractor keeps its own; JSON-able."""

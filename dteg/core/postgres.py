@@ -13,6 +13,16 @@ from dteg.core.secrets import redact
 
 APPLICATION_NAME = "dteg"
 CONNECT_TIMEOUT_S = 15
+# What the text of a value looks like must not depend on the server's or the role's settings.
+SESSION_SETTINGS = {
+    "timezone": "UTC",
+    "datestyle": "ISO,YMD",
+    "intervalstyle": "iso_8601",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+    "lc_monetary": "C",
+    "client_min_messages": "warning",
+}
 
 # psycopg warns of a COPY that could not end because its connection broke; our error says that and more.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
@@ -42,10 +52,8 @@ def connect(url: str, *, component: str = "postgres", **options: Any) -> "psycop
             autocommit=True,
             connect_timeout=CONNECT_TIMEOUT_S,
             application_name=APPLICATION_NAME,
-            # What the text of a value looks like must not depend on the server's or the role's settings.
             client_encoding="utf8",
-            options="-c timezone=UTC -c datestyle=ISO,YMD -c intervalstyle=iso_8601 -c extra_float_digits=1"
-            " -c bytea_output=hex -c lc_monetary=C -c client_min_messages=warning",
+            options=" ".join(f"-c {name}={value}" for name, value in SESSION_SETTINGS.items()),
             # A peer that is gone is noticed after about 30 s instead of two hours.
             keepalives=1, keepalives_idle=10, keepalives_interval=5, keepalives_count=4, tcp_user_timeout=30_000,
             **options,
@@ -65,12 +73,16 @@ def translated(component: str, stream: str = "") -> Iterator[None]:
 
 def translate(error: psycopg.Error, component: str, stream: str = "") -> DtegError:
     """Return our error for one of psycopg's."""
-    message = redact(_message(error))
-    state = error.sqlstate
-    lost = state is None and isinstance(error, psycopg.OperationalError)
-    if state in _TRANSIENT_STATES or (lost and not _hopeless(message)):
-        return TransientError(message, component=component, stream=stream)
-    return PermanentError(message, component=component, stream=stream)
+    message = _message(error)
+    if error.sqlstate is None and isinstance(error, psycopg.OperationalError) and not _hopeless(message):
+        return TransientError(redact(message), component=component, stream=stream)
+    return error_for_state(error.sqlstate, message, component, stream)
+
+
+def error_for_state(state: str | None, message: str, component: str, stream: str = "") -> DtegError:
+    """Return our error for a SQLSTATE, whichever driver brought it."""
+    kind = TransientError if state in _TRANSIENT_STATES else PermanentError
+    return kind(redact(message), component=component, stream=stream)
 
 
 def _hopeless(message: str) -> bool:

@@ -126,7 +126,7 @@ _URL_PASSWORD = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s/]+(?=@
 _VALUE = r"(?:'[^']*'|\"[^\"]*\"|[^\s,;&\"']+)"
 # `db_password=x`, `PGPASSWORD: x`, `"client_secret": "x"`; but not the reference `secret://env/X`.
 _KEY_VALUE = re.compile(
-    r"(?P<head>(?:passw(?:or)?d|pwd|token|secret|(?:api|access|private)[_-]?key)[\"']?\s*[=:]\s*(?!//|secret://))"
+    r"(?P<head>(?:passw(?:or)?d|pwd|token|secret|(?:api|access|private)[_-]?key)[\"']?\s*[=:]\s*(?!//|secret://|\*{10}))"
     + _VALUE,
     re.IGNORECASE,
 )

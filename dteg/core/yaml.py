@@ -88,6 +88,8 @@ def parse(text: str, file: str = "") -> Document:
         return builder.document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
+        if mark and error.context_mark and mark.line > text.rstrip().count("\n"):
+            mark = error.context_mark  # where the open quote or bracket stands, not the end of the file
         message = " ".join(str(part) for part in (error.context, error.problem) if part)
         if "\\t" in message or "'\\t'" in message or "cannot start any token" in message:
             message = "a tab where YAML wants spaces; indent with spaces"

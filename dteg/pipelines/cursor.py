@@ -13,7 +13,7 @@ from dteg.connectors.base import Checkpoint
 from dteg.core.batch import Batch
 from dteg.core.durations import parse_duration
 from dteg.core.errors import ConfigError
-from dteg.core.types import cast_array, sql_type
+from dteg.core.types import sql_type
 
 # More rows than this with one cursor value, and an append can no longer tell them apart.
 MAX_BOUNDARY_ROWS = 100_000
@@ -104,12 +104,21 @@ class CursorTracker:
         """Return the batch without repeated rows, and remember how far it goes."""
         if self.column is None or batch.num_rows == 0:
             return batch
-        if self._greatest is None and self.saved is not None and self.saved.cursor is not None:
-            self._greatest = self._saved_value(batch).as_py()
-        if self.drop_repeats and self.saved is not None and self.saved.cursor is not None:
-            batch = self._without_repeats(batch, self._saved_value(batch))
+        saved = self._saved_value(batch.schema.field(self.column))
+        if self._greatest is None and saved is not None:
+            self._greatest = saved.as_py()
+        if self.drop_repeats and saved is not None:
+            batch = self._without_repeats(batch, saved)
         self._advance(batch)
         return batch
+
+    def passed(self, greatest: Any, column: pa.Field) -> None:
+        """Note the greatest value of rows that were loaded without coming through `filter`."""
+        saved = self._saved_value(column)
+        values = [
+            value for value in (saved.as_py() if saved is not None else None, greatest) if value is not None
+        ]
+        self._greatest = max(values, default=None)
 
     def checkpoint(self, position: dict[str, Any]) -> Checkpoint:
         """Return the position to save: `position` of the extractor and, with a cursor, how far it got."""
@@ -120,17 +129,19 @@ class CursorTracker:
         kept = {BOUNDARY_KEY: dict(self._boundary)} if self.drop_repeats else {}
         return Checkpoint(to_json(self._greatest), {**position, **kept})
 
-    def _saved_value(self, batch: Batch) -> pa.Scalar:
-        field = batch.schema.field(self.column)
+    def _saved_value(self, field: pa.Field) -> pa.Scalar | None:
+        """Return the saved cursor as a value of the column; None at the beginning."""
         cursor = self.saved.cursor if self.saved else None
-        # As text, because Arrow refuses an integer for a decimal that is smaller than a bigint.
-        value, bad = cast_array(pa.array([str(cursor)]), field)
-        if bad[0].as_py():
+        if cursor is None:
+            return None
+        try:
+            # As text, because Arrow refuses an integer for a decimal that is smaller than a bigint.
+            return pa.scalar(str(cursor)).cast(field.type)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             raise ConfigError(
                 f"the saved position {cursor!r} does not fit column {self.column!r}, which is {sql_type(field)} now; "
                 "load all again with --full-refresh"
-            )
-        return value[0]
+            ) from None
 
     def _column_of(self, batch: Batch) -> pa.Array:
         return batch.column(batch.schema.get_field_index(self.column))

@@ -5,6 +5,7 @@ target as it was. After it, the saved checkpoint lets the next run go on, and a 
 know whether its commit arrived finds its load id and does nothing.
 """
 
+import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from dteg.connectors.base import (
     Extractor,
     Loader,
     LoadPlan,
+    LoadResult,
     LoadSession,
     Processor,
     Stream,
@@ -30,6 +32,7 @@ from dteg.core.retry import call_with_retry
 from dteg.core.types import cast_array, sql_type
 from dteg.pipelines.cursor import CursorTracker, check_cursor, step_back
 from dteg.pipelines.listener import Listener
+from dteg.pipelines.paths import Batches, Path, Relay, choose_path
 from dteg.pipelines.plan import Flow, Pipeline
 from dteg.pipelines.results import StreamResult
 
@@ -80,27 +83,95 @@ def run_stream(run: Run, flow: Flow, stream_name: str) -> StreamResult:
     """
     target = flow.targets()[stream_name]
     run.listener.stream_started(stream_name, str(target))
+
+    def attempt() -> StreamResult:
+        try:
+            return _StreamLoad(run, flow, stream_name, target).load()
+        except _RowsNeededError:
+            return _StreamLoad(run, flow, stream_name, target, relay=False).load()
+
     with run.pipeline.naming_file():
         return call_with_retry(
-            lambda: _StreamLoad(run, flow, stream_name, target).load(),
+            attempt,
             run.pipeline.spec.retry,
-            on_retry=lambda attempt, delay_s, error: run.listener.retrying(
-                stream_name, attempt, delay_s, error
+            on_retry=lambda number, delay_s, error: run.listener.retrying(
+                stream_name, number, delay_s, error
             ),
         )
+
+
+def explain_stream(run: Run, flow: Flow, stream_name: str) -> str:
+    """Say which path a load would take and what it would read; connects to both ends, changes nothing.
+
+    Raises:
+        DtegError: One of them cannot be reached or does not fit.
+    """
+    with run.pipeline.naming_file():
+        return _StreamLoad(run, flow, stream_name, flow.targets()[stream_name]).explain()
+
+
+class _RowsNeededError(Exception):
+    """The bytes that were relayed hold something that only the path of batches can deal with."""
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A load whose ends are both open."""
+
+    extractor: Extractor[Any]
+    stream: Stream
+    processors: list[Processor[Any]]
+    session: LoadSession
+    schema: pa.Schema
 
 
 class _StreamLoad:
     """One attempt to load one stream."""
 
-    def __init__(self, run: Run, flow: Flow, stream_name: str, target: TableName) -> None:
+    def __init__(
+        self, run: Run, flow: Flow, stream_name: str, target: TableName, *, relay: bool = True
+    ) -> None:
         self.run, self.flow, self.stream_name, self.target = run, flow, stream_name, target
+        self.relay = relay
         self.context = Context(run.pipeline.project, run.run_id)
         self.clock = Stopwatch()
         self.read_all = False
         self.source, self.arrived = "", 0
 
     def load(self) -> StreamResult:
+        with self._open() as (opened, committed):
+            if committed is not None:
+                return StreamResult(self.stream_name, str(self.target), committed)
+            path, since, tracker = self._choose(opened)
+            if isinstance(path, Relay):
+                checkpoint = self._relay(path, tracker, opened)
+            else:
+                checkpoint = self._copy(since, tracker, opened)
+            started = time.perf_counter()
+            result = opened.session.publish(checkpoint)
+            self.clock.add("load", started)
+            seconds = self.clock.seconds
+            return StreamResult(
+                self.stream_name, str(self.target), result, {each.name: sql_type(each) for each in opened.schema},
+                self.read_all, str(path), opened.session.changes,
+                extract_s=seconds["extract"], process_s=seconds["process"], load_s=seconds["load"],
+            )  # fmt: skip
+
+    def explain(self) -> str:
+        with self._open() as (opened, _):
+            path, since, _ = self._choose(opened)
+            position = (
+                f"from {since.cursor} on"
+                if since and since.cursor is not None
+                else "all that is new"
+                if since
+                else "all"
+            )
+            return f"{self.stream_name} -> {self.target}: {path}; reads {position}"
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[tuple[_Opened, LoadResult | None]]:
+        """Open source and target, and prepare the target inside a transaction that ends with the context."""
         extractor: Extractor[Any] = self.flow.extractor.create(self.context)
         loader: Loader[Any] = self.flow.loader.create(self.context)
         processors: list[Processor[Any]] = [part.create(self.context) for part in self.flow.processors]
@@ -112,19 +183,22 @@ class _StreamLoad:
             self.clock.add("extract", started)
             started = time.perf_counter()
             with loader.open(self._plan(schema)) as session:
-                if session.committed is not None:
-                    return StreamResult(stream.name, str(self.target), session.committed)
-                final = session.begin(schema)
+                final = schema if session.committed else session.begin(schema)
                 self.clock.add("load", started)
-                checkpoint = self._copy(extractor, stream, processors, session, final)
-                started = time.perf_counter()
-                result = session.publish(checkpoint)
-                self.clock.add("load", started)
-                seconds = self.clock.seconds
-                return StreamResult(
-                    stream.name, str(self.target), result, {each.name: sql_type(each) for each in final},
-                    self.read_all, session.changes, extract_s=seconds["extract"], process_s=seconds["process"], load_s=seconds["load"],
-                )  # fmt: skip
+                yield _Opened(extractor, stream, processors, session, final), session.committed
+
+    def _choose(self, opened: _Opened) -> tuple[Path, Checkpoint | None, CursorTracker]:
+        load, saved = self.flow.load, self._saved(opened.session)
+        since = self._since(saved)
+        self.read_all = since is None
+        tracker = CursorTracker(load.cursor, saved, drop_repeats=load.write == "append")
+        if not self.relay:
+            return Batches("a row has a null in its key"), since, tracker
+        return (
+            choose_path(self.flow, opened.extractor.native(opened.stream, since), opened.session),
+            since,
+            tracker,
+        )
 
     def _stream(self, extractor: Extractor[Any]) -> Stream:
         for stream in extractor.streams():
@@ -165,14 +239,30 @@ class _StreamLoad:
             return saved
         return Checkpoint(step_back(saved.cursor, lookback), saved.position)
 
-    def _copy(
-        self, extractor: Extractor[Any], stream: Stream, processors: list[Processor[Any]], session: LoadSession,
-        final: pa.Schema,
-    ) -> Checkpoint:  # fmt: skip
-        saved = self._saved(session)
-        since = self._since(saved)
-        self.read_all = since is None
-        tracker = CursorTracker(self.flow.load.cursor, saved, drop_repeats=self.flow.load.write == "append")
+    def _relay(self, path: Relay, tracker: CursorTracker, opened: _Opened) -> Checkpoint:
+        """Hand over bytes that nobody looks into."""
+        stream, session, cursor = opened.stream, path.session, self.flow.load.cursor
+        if cursor:
+            check_cursor(stream.schema.field(cursor))
+        with path.source.read(path.format) as blocks:
+            for block in self.clock.timed("extract", blocks):
+                started = time.perf_counter()
+                session.write_bytes(block, path.format)
+                self.clock.add("load", started)
+                self.run.listener.bytes_relayed(stream.name, len(block))
+        if session.has_null_keys():
+            raise _RowsNeededError
+        if cursor:
+            tracker.passed(session.greatest(cursor), stream.schema.field(cursor))
+        return tracker.checkpoint(opened.extractor.checkpoint(stream))
+
+    def _copy(self, since: Checkpoint | None, tracker: CursorTracker, opened: _Opened) -> Checkpoint:
+        extractor, stream, session, processors = (
+            opened.extractor,
+            opened.stream,
+            opened.session,
+            opened.processors,
+        )
         # Where the source filters, the position is one of the source's values, not of what a processor makes of them.
         filters = extractor.capabilities.incremental and tracker.column in stream.schema.names
         if filters:
@@ -183,7 +273,7 @@ class _StreamLoad:
                 batch = _process(tracker.filter(extracted), processors)
             else:
                 batch = tracker.filter(_process(extracted, processors))
-            batch = self._fit_next(batch, final)
+            batch = self._fit_next(batch, opened.schema)
             self.clock.add("process", started)
             started = time.perf_counter()
             self._reject(session)

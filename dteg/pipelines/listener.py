@@ -13,6 +13,9 @@ class Listener:
     def batch_loaded(self, stream: str, rows: int, num_bytes: int) -> None:
         """Some more rows are on their way into the target."""
 
+    def bytes_relayed(self, stream: str, num_bytes: int) -> None:
+        """Some more bytes, whose rows nobody counts, are on their way into the target."""
+
     def retrying(self, stream: str, attempt: int, delay_s: float, error: TransientError) -> None:
         """An attempt failed and will be repeated after `delay_s`."""
 

@@ -17,6 +17,7 @@ class StreamResult:
         load: Counts of the load.
         columns: Columns of the target as loaded: name -> SQL type.
         read_all: Whether the whole source was read, and not only what is new.
+        path: Which way the records went, and why.
         changes: What the schema policy changed, in sentences.
         checks: Results of the quality rules.
         extract_s: Seconds spent waiting for the source.
@@ -30,6 +31,7 @@ class StreamResult:
     load: LoadResult
     columns: dict[str, str] = field(default_factory=dict)
     read_all: bool = False
+    path: str = ""
     changes: list[str] = field(default_factory=list)
     checks: list[CheckResult] = field(default_factory=list)
     extract_s: float = 0.0

@@ -8,7 +8,7 @@ from typing import Any
 from dteg.connectors.base import Context, Loader
 from dteg.core.errors import ConfigError
 from dteg.core.identifiers import TableName
-from dteg.pipelines.engine import Run, run_stream
+from dteg.pipelines.engine import Run, explain_stream, run_stream
 from dteg.pipelines.listener import Listener
 from dteg.pipelines.plan import Flow, Pipeline, pipeline_of, refuse_unavailable
 from dteg.pipelines.results import RunResult, StreamResult
@@ -49,6 +49,17 @@ def run_pipeline(
             if transforms[-1].messages:
                 break
     return RunResult(pipeline.name, run_id, streams, transforms, time.perf_counter() - started)
+
+
+def explain_pipeline(pipeline: Pipeline) -> list[str]:
+    """Say, for each stream, which path a run would take now and why; connects, changes nothing.
+
+    Raises:
+        DtegError: A source or target cannot be reached or does not fit.
+    """
+    refuse_unavailable(pipeline)
+    run = Run(pipeline, new_run_id())
+    return [explain_stream(run, flow, name) for flow in pipeline.flows for name in flow.targets()]
 
 
 def require_tables(pipeline: Pipeline) -> None:

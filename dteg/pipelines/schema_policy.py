@@ -147,6 +147,9 @@ def _digits(type_name: str) -> int:
 
 def wider_type(there: str, arriving: str) -> str | None:
     """Return a type that keeps the values of both, if PostgreSQL can alter the column to it without loss."""
+    is_text = [name == "text" or name.startswith("varchar") for name in (there, arriving)]
+    if is_text[1] and not is_text[0]:
+        return None  # a number that turned into a text is a fault more often than a wish
     if fits(there, arriving):
         return arriving
     if (t := _NUMERIC.match(there)) and (a := _NUMERIC.match(arriving)):

@@ -64,7 +64,18 @@ def _environment() -> "SandboxedEnvironment":
     from jinja2 import StrictUndefined
     from jinja2.sandbox import SandboxedEnvironment
 
-    environment = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
+    class KeysOnly(SandboxedEnvironment):
+        """Knows keys and no attributes, so that `params.values` is a parameter and never a method."""
+
+        def getitem(self, obj: Any, argument: Any) -> Any:
+            try:
+                return obj[argument]
+            except (LookupError, TypeError, AttributeError):
+                return self.undefined(obj=obj, name=argument)
+
+        getattr = getitem
+
+    environment = KeysOnly(undefined=StrictUndefined, autoescape=False)
     environment.globals.clear()  # no range(), no lipsum(): nothing that makes text without end
     environment.filters = {name: environment.filters[name] for name in FILTERS}
     return environment

@@ -62,7 +62,7 @@ def empty(url: str) -> None:
         )
         for kind, query in _DROPPED.items():
             for (name,) in connection.execute(query.encode()).fetchall():
-                drop = sql.SQL("DROP {} {} CASCADE").format(sql.SQL(kind), sql.Identifier(name))  # type: ignore[arg-type]
+                drop = sql.SQL("DROP {} {} CASCADE").format(sql.SQL(kind), sql.Identifier(name))
                 connection.execute(drop)
         connection.execute("SELECT lo_unlink(oid) FROM pg_largeobject_metadata")
         database = sql.Identifier(connection.info.dbname)

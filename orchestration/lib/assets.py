@@ -28,7 +28,9 @@ PRIORITY_TAG = "dagster/priority"
 class RunOptions(dg.Config):
     """What can be chosen for one run, in the launchpad or by `--config`."""
 
-    params: dict[str, Any] = Field({}, description="Values for the pipeline's params; its defaults for the others.")
+    params: dict[str, Any] = Field(
+        {}, description="Values for the pipeline's params; its defaults for the others."
+    )
     full_refresh: bool = Field(False, description="Forget saved positions and replace what is in the tables.")
 
 
@@ -41,11 +43,11 @@ class LogListener(Listener):
 
     def stream_started(self, stream: str, target: str) -> None:
         """Log the start."""
-        self.log.info(f"loading {stream} into {target}")
+        self.log.info("loading %s into %s", stream, target)
 
     def retrying(self, stream: str, attempt: int, delay_s: float, error: TransientError) -> None:
         """Log why an attempt is repeated."""
-        self.log.warning(f"{stream}: attempt {attempt} failed, next in {delay_s:.1f} s: {error}")
+        self.log.warning("%s: attempt %s failed, next in %.1f s: %s", stream, attempt, delay_s, error)
 
 
 def pipeline_assets(pipeline: Pipeline, path: Path) -> list[dg.AssetsDefinition]:
@@ -70,7 +72,9 @@ def _flow_asset(pipeline: Pipeline, number: int, path: Path) -> dg.AssetsDefinit
         check_specs=check_specs(pipeline, flow),
         can_subset=True,  # also what lets checks run without a load
         pool=pipeline.spec.tags.get(POOL_TAG),
-        op_tags={PRIORITY_TAG: str(-number)},  # steps run in the order of the file where nothing else orders them
+        op_tags={
+            PRIORITY_TAG: str(-number)
+        },  # steps run in the order of the file where nothing else orders them
     )
     def load(context: dg.AssetExecutionContext, config: RunOptions) -> Iterator[Any]:
         with dagster_failures(context, pipeline.spec.retry):
@@ -201,5 +205,7 @@ def _read_again(pipeline: Pipeline, path: Path, config: RunOptions, run_id: str)
 
 def _outline(pipeline: Pipeline) -> tuple[Any, ...]:
     targets = tuple(tuple(flow.targets().items()) for flow in pipeline.flows)
-    rules = tuple((name, rule.severity) for target in pipeline.targets() for name, rule in pipeline.rules_for(target))
+    rules = tuple(
+        (name, rule.severity) for target in pipeline.targets() for name, rule in pipeline.rules_for(target)
+    )
     return targets, rules, tuple((step.type, step.file) for step in pipeline.transforms)

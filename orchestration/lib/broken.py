@@ -12,6 +12,7 @@ from dteg.pipelines.plan import display_path, load_pipeline
 
 GROUP = "configuration"
 CHECK = "valid_config"
+SENSOR = "check_configuration"
 
 
 def broken_definitions(path: Path, project: Project, message: str) -> dg.Definitions:
@@ -35,13 +36,31 @@ def broken_definitions(path: Path, project: Project, message: str) -> dg.Definit
     @dg.multi_asset(
         name="config__" + re.sub(r"\W", "_", path.stem, flags=re.ASCII),
         specs=[spec],
-        check_specs=[dg.AssetCheckSpec(CHECK, asset=key, blocking=True, description=f"{shown} is valid.")],
+        check_specs=[
+            dg.AssetCheckSpec(
+                CHECK,
+                asset=key,
+                blocking=True,
+                description=f"{shown} is valid.",
+                automation_condition=dg.AutomationCondition.missing() & ~dg.AutomationCondition.in_progress(),
+            )
+        ],
         can_subset=True,
     )
     def config() -> Iterator[dg.AssetCheckResult]:
         yield _look_again(key, path, project, message)
 
     return dg.Definitions(assets=[config])
+
+
+def broken_sensor() -> dg.SensorDefinition:
+    """Return the sensor that runs the check of a broken file once, so that it shows as failed by itself."""
+    return dg.AutomationConditionSensorDefinition(
+        SENSOR,
+        target=dg.AssetSelection.groups(GROUP),
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Runs the check of each pipeline file that cannot be loaded.",
+    )
 
 
 def _look_again(key: dg.AssetKey, path: Path, project: Project, message: str) -> dg.AssetCheckResult:

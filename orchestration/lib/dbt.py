@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, DbtProject, dbt_assets
+from dagster_dbt import (
+    DagsterDbtTranslator,
+    DagsterDbtTranslatorSettings,
+    DbtCliResource,
+    DbtProject,
+    dbt_assets,
+)
 from packaging.version import Version
 
 from dteg.core.project import Project
@@ -35,7 +42,9 @@ class Translator(DagsterDbtTranslator):
         fqn = dbt_resource_props.get("fqn", [])
         return fqn[1] if len(fqn) > 2 else super().get_group_name(dbt_resource_props)
 
-    def get_automation_condition(self, dbt_resource_props: Mapping[str, Any]) -> dg.AutomationCondition | None:
+    def get_automation_condition(
+        self, dbt_resource_props: Mapping[str, Any]
+    ) -> "dg.AutomationCondition[Any] | None":
         """Build a model when a table below it has changed, unless a blocking check of that table fails.
 
         A load is recorded before its checks are: `eager` alone would build models from refused rows.
@@ -74,12 +83,16 @@ def dbt_definitions(project: Project) -> dg.Definitions:
     translator = Translator(DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True))
 
     @dbt_assets(
-        manifest=manifest, project=dbt_project, dagster_dbt_translator=translator, name="dbt_build_models", pool="dbt"
+        manifest=manifest,
+        project=dbt_project,
+        dagster_dbt_translator=translator,
+        name="dbt_build_models",
+        pool="dbt",
     )
     def models(context: dg.AssetExecutionContext) -> Iterator[Any]:
         # The folder of the manifest, so that dbt starts from what it has parsed already.
         os.environ.update(dbt_environment(project) | {"DBT_TARGET_PATH": str(dbt_project.target_path)})
-        dbt = DbtCli(project_dir=dbt_project, dbt_executable=_executable())
+        dbt = _cli(dbt_project)
         yield from dbt.cli(["build"], context=context).stream()
 
     selection = dg.AssetSelection.assets(models)
@@ -117,12 +130,25 @@ def parsed_project(project: Project) -> DbtProject:
         project.dbt_dir, target_path=targets / content_hash(project.dbt_dir), profiles_dir=project.dbt_dir
     )
     if not dbt_project.manifest_path.exists():
-        dbt_project.target_path.mkdir(parents=True, exist_ok=True)
-        resource = DbtCli(project_dir=dbt_project, dbt_executable=_executable())
-        resource.cli(["parse", "--quiet"], target_path=dbt_project.target_path).wait()
+        _parse(dbt_project)
         _forget_old(targets, keep=dbt_project.target_path)
     _forget_old_invocations(dbt_project.target_path)
     return dbt_project
+
+
+def _parse(project: DbtProject) -> None:
+    """Parse into a folder of its own and rename it: others see a whole manifest or none."""
+    target = project.target_path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(dir=target.parent, prefix=".parse-"))
+    try:
+        _cli(project).cli(["parse", "--quiet"], target_path=part).wait()
+        part.rename(target)
+    except OSError:
+        if not project.manifest_path.exists():  # else another process was faster
+            raise
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def content_hash(folder: Path) -> str:
@@ -138,15 +164,23 @@ def content_hash(folder: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def _executable() -> str:
+def _cli(project: DbtProject) -> DbtCli:
     """Return the dbt beside this Python: a virtual environment need not be on PATH to be used."""
     beside = Path(sys.executable).with_name("dbt")
-    return str(beside) if beside.exists() else "dbt"
+    executable = str(beside) if beside.exists() else "dbt"
+    return DbtCli(project_dir=project, dbt_executable=executable)  # type: ignore[arg-type] # it takes a project too
 
 
 def _forget_old(targets: Path, keep: Path) -> None:
     """Remove the manifests of earlier states of the project, but never the newest others a run may still use."""
-    others = sorted((path for path in targets.iterdir() if path.is_dir() and path != keep), key=_modified)
+    others = sorted(
+        (
+            path
+            for path in targets.iterdir()
+            if path.is_dir() and path != keep and not path.name.startswith(".")
+        ),
+        key=_modified,
+    )
     for path in others[:-2]:
         shutil.rmtree(path, ignore_errors=True)
 

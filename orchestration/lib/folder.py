@@ -12,7 +12,7 @@ from dteg.core.errors import ConfigError, DtegError, Problem
 from dteg.core.project import Project
 from dteg.pipelines.plan import Pipeline, display_path, load_pipeline, pipeline_files
 from orchestration.lib.assets import flow_dependencies
-from orchestration.lib.broken import broken_definitions
+from orchestration.lib.broken import broken_definitions, broken_sensor
 from orchestration.lib.checks import asset_key
 from orchestration.lib.pipeline import pipeline_definitions
 
@@ -46,7 +46,7 @@ class PipelinesFolder(dg.Component, dg.Resolvable, dg.Model):
             produces=["asset", "asset_check", "job", "schedule", "sensor"],
         )
 
-    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002 - Dagster's signature
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Build the definitions of all files."""
         project = Project.find()
         files = _files_in(project.root / self.path) if self.path else pipeline_files(project)
@@ -57,6 +57,7 @@ def folder_definitions(files: Sequence[Path], project: Project) -> dg.Definition
     """Build the definitions of pipeline files, the broken ones included."""
     seen = _Seen()
     parts: list[dg.Definitions] = []
+    broken: list[dg.Definitions] = []
     for path in files:
         try:
             pipeline = load_pipeline(path, project)
@@ -64,8 +65,10 @@ def folder_definitions(files: Sequence[Path], project: Project) -> dg.Definition
             seen.add(pipeline)
             parts.append(part)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one file must not hide the others
-            parts.append(broken_definitions(path, project, _message(error, path, project)))
-    return dg.Definitions.merge(*parts)
+            broken.append(broken_definitions(path, project, _message(error, path, project)))
+    if broken:
+        broken.append(dg.Definitions(sensors=[broken_sensor()]))
+    return dg.Definitions.merge(*parts, *broken)
 
 
 def _files_in(folder: Path) -> list[Path]:

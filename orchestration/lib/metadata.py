@@ -34,7 +34,9 @@ def load_metadata(result: StreamResult) -> dict[str, Any]:
         columns = [dg.TableColumn(name, type_) for name, type_ in result.columns.items()]
         metadata["dagster/column_schema"] = dg.TableSchema(columns)
     if result.changes:
-        metadata["schema_changes"] = dg.MetadataValue.md("\n".join(f"- {change}" for change in result.changes))
+        metadata["schema_changes"] = dg.MetadataValue.md(
+            "\n".join(f"- {change}" for change in result.changes)
+        )
     return metadata
 
 

@@ -65,7 +65,9 @@ class PipelineComponent(dg.Component, dg.Resolvable, dg.Model):
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Build the definitions of the pipeline."""
         project = Project.find()
-        path = project.root / self.path if self.path else inline_file(self.pipeline or {}, project, context.path)
+        path = (
+            project.root / self.path if self.path else inline_file(self.pipeline or {}, project, context.path)
+        )
         return pipeline_definitions(load_pipeline(path, project), path)
 
 

@@ -32,6 +32,8 @@ def pipeline_schedule(pipeline: Pipeline, job: UnresolvedAssetJobDefinition) -> 
         job=job,
         cron_schedule=pipeline.spec.schedule,
         execution_timezone=pipeline.spec.timezone,
-        default_status=dg.DefaultScheduleStatus.RUNNING if pipeline.spec.enabled else dg.DefaultScheduleStatus.STOPPED,
+        default_status=dg.DefaultScheduleStatus.RUNNING
+        if pipeline.spec.enabled
+        else dg.DefaultScheduleStatus.STOPPED,
         description=f"Runs {pipeline.file}.",
     )

@@ -70,5 +70,7 @@ def _flow_fingerprint(pipeline: Pipeline, flow: Flow) -> str:
         sensor = extractor.change_sensor() if isinstance(extractor, Extractor) else None
         if sensor is None:
             name = flow.extractor.component.manifest.name
-            raise ConfigError(f"{pipeline.file}: extractor {name!r} cannot tell whether its source changed; use schedule:")
+            raise ConfigError(
+                f"{pipeline.file}: extractor {name!r} cannot tell whether its source changed; use schedule:"
+            )
         return sensor.fingerprint()

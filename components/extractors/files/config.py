@@ -71,6 +71,8 @@ class FilesConfig(ConnectorConfig):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if "\0" in self.path:
+            raise ValueError("path holds a NUL character")
         if self.format is None and _format_of(self.member or self.path) is None:
             raise ValueError(
                 f"the name does not say the format; set format to one of {', '.join(get_args(FileFormat))}"

@@ -95,6 +95,9 @@ class CsvFormat(InferredFormat):
             first, used = self._first_record(head, source)
         if not first:
             raise InputError("empty file", source=source)
+        quote = self.config.quote.encode()
+        if quote and used == len(head) and "\n" in first[-1] and head.count(quote) % 2:
+            raise InputError("a quote is opened in the header and never closed", source=source, line=1)
         if not self.config.header:
             stream.unread(head)
             return _Body(stream, [f"column_{number}" for number in range(1, len(first) + 1)], 1)

@@ -68,6 +68,7 @@ class FilesExtractor(Extractor[FilesConfig]):
         known = self._position = dict(since.position.get("files", {})) if since else {}
         for file in self._files:
             if known.get(file.display) != file.fingerprint:
+                self.context.source = file.display
                 yield from self._format.read(file, stream.schema)
                 known[file.display] = file.fingerprint
 

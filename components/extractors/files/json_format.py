@@ -24,6 +24,7 @@ from .text_stream import CHUNK_BYTES, TextStream
 
 # A parsed record takes far more memory than its column values.
 GROUP_RECORDS = 16_384
+_TOO_DEEP = "a value is nested deeper than Python can follow (some hundred levels)"
 # orjson reads whole numbers beyond 64 bits as doubles.
 _LONG_INTEGER = re.compile(rb"[0-9]{19}")
 
@@ -67,7 +68,10 @@ class JsonFormat(InferredFormat):
                 self.reject(reason, self._position(file, records[index]), records[index].value)
 
             values = [record.value for record in records]
-            columns = [_column([value.get(target.name) for value in values], target) for target in schema]
+            try:
+                columns = [_column([value.get(target.name) for value in values], target) for target in schema]
+            except RecursionError:
+                raise InputError(_TOO_DEEP, source=file.display) from None
             yield convert_batch(pa.RecordBatch.from_arrays(columns, names=schema.names), schema, on_bad)
 
     def _position(self, file: SourceFile, record: _Record) -> str:
@@ -109,6 +113,8 @@ class JsonFormat(InferredFormat):
         except ijson.JSONError as error:
             message = f"not valid JSON at or before this line: {_one_line(error)}"
             raise InputError(message, source=source, line=stream.lines + 1) from None
+        except RecursionError:
+            raise InputError(_TOO_DEEP, source=source, line=stream.lines + 1) from None
         if not number and path:
             self._require_array(file, path)
 

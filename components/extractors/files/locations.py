@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from dteg.connectors.base import ChangeSensor
 from dteg.core.errors import InputError
@@ -12,7 +13,9 @@ from dteg.core.project import Project
 from dteg.core.secrets import redact
 
 from .config import PACKAGE_SCHEME, FilesConfig
-from .http_cache import HttpCache
+
+if TYPE_CHECKING:
+    from .http_cache import HttpCache
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,10 @@ def _installed_or_local(config: FilesConfig, project: Project) -> Iterator[Sourc
 
 def _matches(pattern: str, root: Path) -> list[str]:
     if pattern.startswith("~"):
-        pattern = str(Path(pattern).expanduser())
+        try:
+            pattern = str(Path(pattern).expanduser())
+        except RuntimeError:
+            raise InputError("there is no such home folder", source=pattern) from None
     if (root / pattern).exists():  # also when its name holds a bracket
         return [pattern]
     if not glob.has_magic(pattern):
@@ -89,7 +95,9 @@ def _package_file(url: str) -> SourceFile:
     raise InputError(f"the Python package {name} {package.version} has no file {inner!r}", source=url)
 
 
-def _http_cache(config: FilesConfig, project: Project) -> HttpCache:
+def _http_cache(config: FilesConfig, project: Project) -> "HttpCache":
+    from .http_cache import HttpCache  # its HTTP client takes 0.1 s to import
+
     return HttpCache(config.path, config.headers, project.state_dir / "cache", config.timeout_s)
 
 

@@ -73,8 +73,11 @@ class ParquetFormat(Format):
             try:
                 with pq.ParquetFile(path) as parquet:
                     yield parquet
-            except pa.ArrowInvalid as error:
-                message = f"not a Parquet file, damaged or truncated: {error}"
+            except (pa.ArrowInvalid, OSError) as error:
+                if isinstance(error, OSError) and error.errno:
+                    raise
+                # Arrow raises OSError for damage too, then without a number.
+                message = f"not a Parquet file, damaged or truncated: {' '.join(str(error).split())}"
                 raise InputError(message, source=file.display) from None
 
 

@@ -139,7 +139,7 @@ def test_two_columns_of_one_name_are_refused(make):
 )  # fmt: skip
 def test_a_value_without_arrow_form_is_refused_by_the_name_of_its_column(make, database, sql_type_, value):
     database.execute(f"CREATE TABLE odd (id int, bad {sql_type_}); INSERT INTO odd VALUES (1, '{value}')")
-    with pytest.raises(PermanentError, match="odd: column bad: .*cast the column to text in a query"):
+    with pytest.raises(PermanentError, match=r"odd: column bad: .*cast the column to text in a query"):
         read(make(table="public.odd"))
     assert len(read(make(query="SELECT id, bad::text FROM odd", stream="odd"))) == 1
 

@@ -22,7 +22,17 @@ import psycopg
 from psycopg import errors as pg_errors
 from psycopg import sql
 
-from dteg.connectors import Batch, Checkpoint, DeadLetter, LoadPlan, LoadResult, LoadSession, Schema
+from dteg.connectors import (
+    Batch,
+    Checkpoint,
+    DeadLetter,
+    LoadPlan,
+    LoadResult,
+    NativeFormat,
+    NativeLoadSession,
+    NativeSource,
+    Schema,
+)
 from dteg.core.errors import QualityGateError, TransientError
 from dteg.core.postgres import connect, translated
 from dteg.core.queries import load_queries
@@ -30,6 +40,7 @@ from dteg.pipelines.schema_policy import reconcile
 
 from . import publish
 from .encode import COPY_OPTIONS, encode
+from .native import accepted_format
 from .table import Target, read_target
 
 QUERIES = load_queries(Path(__file__).parent / "journal.sql")
@@ -38,7 +49,7 @@ COMPONENT = "postgres"
 DEAD_LETTER_ROWS = 1000
 
 
-class PostgresSession(LoadSession):
+class PostgresSession(NativeLoadSession):
     """A load in progress on one connection."""
 
     def __init__(self, url: str, plan: LoadPlan, lock_timeout_s: float) -> None:
@@ -49,7 +60,7 @@ class PostgresSession(LoadSession):
         }  # fmt: skip
         self._stack = contextlib.ExitStack()
         self._copy: psycopg.Copy | None = None
-        self._rows_read = self._bytes_read = self._rows_rejected = 0
+        self._copied = self._bytes_read = self._rows_rejected = 0
         self._letters: list[DeadLetter] = []
         self._changes: list[str] = []
         self._connection = connect(url, component=COMPONENT)
@@ -91,18 +102,47 @@ class PostgresSession(LoadSession):
                 target = publish.create(self._connection, change.schema, self.plan)
             self._target: Target = target
             self._columns = [column.name for column in change.schema]
+            self._schema = change.schema
             self._into = self._copy_target(change.schema)
-            self._open_copy()
         return change.schema
+
+    def accept(self, source: NativeSource) -> NativeFormat | str:
+        """Take COPY's own bytes when no value has to change: binary where both sides surely agree on it."""
+        return accepted_format(source, self._schema, self._connection.info.server_version // 10_000)
 
     def write(self, batch: Batch) -> None:
         """Send one batch to COPY."""
-        self._rows_read += batch.num_rows
         self._bytes_read += batch.nbytes
-        if self._copy is None:
-            raise AssertionError("write before begin")
         with translated(COMPONENT, self.plan.stream):
-            self._copy.write(encode(batch))
+            self._open_copy(COPY_OPTIONS).write(encode(batch))
+
+    def write_bytes(self, block: bytes, format_: NativeFormat) -> None:
+        """Send some bytes to COPY as they are."""
+        self._bytes_read += len(block)
+        with translated(COMPONENT, self.plan.stream):
+            self._open_copy("FORMAT binary" if format_.wire == "binary" else COPY_OPTIONS).write(block)
+
+    def greatest(self, column: str) -> Any:
+        """Return the greatest value of a column among the staged rows."""
+        query = sql.SQL("SELECT max({}) FROM {}").format(sql.Identifier(column), self._into)
+        return self._staged(query)
+
+    def has_null_keys(self) -> bool:
+        """Whether a staged row has a null in the primary key."""
+        null = sql.SQL(" OR ").join(
+            sql.SQL("{} IS NULL").format(sql.Identifier(name)) for name in self.plan.primary_key
+        )
+        return bool(
+            self.plan.primary_key
+            and self._staged(sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE {})").format(self._into, null))
+        )
+
+    def _staged(self, query: sql.Composed) -> Any:
+        """End the COPY and ask one question about what came."""
+        with translated(COMPONENT, self.plan.stream):
+            self._close_copy()
+            row = self._connection.execute(query).fetchone()
+        return row[0] if row else None
 
     def reject(self, letters: list[DeadLetter]) -> None:
         """Keep records that were set aside; refuse the load when there are too many."""
@@ -119,13 +159,14 @@ class PostgresSession(LoadSession):
     def publish(self, checkpoint: Checkpoint) -> LoadResult:
         """Put the rows in place and commit them with the journal."""
         with translated(COMPONENT, self.plan.stream):
-            copied = self._close_copy()
+            self._close_copy()
+            copied = self._copied
             written = publish.put_in_place(
                 self._connection, self._target, self._into, self._columns, self.plan
             )
             self._write_dead_letters()
             result = LoadResult(
-                rows_read=self._rows_read + self._rows_rejected,
+                rows_read=copied + self._rows_rejected,
                 rows_written=copied if written is None else written,
                 rows_rejected=self._rows_rejected,
                 bytes_read=self._bytes_read,
@@ -206,31 +247,42 @@ class PostgresSession(LoadSession):
         row = self._connection.execute(query).fetchone()
         return bool(row and row[0])
 
-    def _open_copy(self) -> None:
+    def _open_copy(self, options: str) -> psycopg.Copy:
+        """Return the COPY, beginning it at the first row: a load without rows needs none."""
+        if self._copy is not None:
+            return self._copy
         columns = sql.SQL(", ").join(map(sql.Identifier, self._columns))
-        statement = sql.SQL("COPY {} ({}) FROM STDIN ({})").format(self._into, columns, sql.SQL(COPY_OPTIONS))
+        statement = sql.SQL("COPY {} ({}) FROM STDIN ({})").format(self._into, columns, sql.SQL(options))
         self._cursor = self._connection.cursor()
         self._copy = self._stack.enter_context(self._cursor.copy(statement))
+        return self._copy
 
-    def _close_copy(self) -> int:
+    def _close_copy(self) -> None:
+        if self._copy is None:
+            return
         self._copy = None
         self._stack.close()
-        return self._cursor.rowcount
+        self._copied += self._cursor.rowcount
 
     def _write_dead_letters(self) -> None:
         if not self._letters:
             return
         table = publish.create_dead_letters(self._connection, self.plan.target)
+        # A percent sign in the name would be taken for a placeholder.
+        name = sql.SQL(table.as_string(self._connection).replace("%", "%%"))
         insert = sql.SQL(
             "INSERT INTO {} (load_id, reason, position, payload) VALUES (%s, %s, %s, %s)"
-        ).format(table)
+        ).format(name)
         with self._connection.cursor() as cursor:
             for start in range(0, len(self._letters), DEAD_LETTER_ROWS):
                 part = self._letters[start : start + DEAD_LETTER_ROWS]
                 cursor.executemany(insert, [self._letter_row(letter) for letter in part])
 
     def _letter_row(self, letter: DeadLetter) -> Sequence[str]:
-        payload = orjson.dumps(letter.payload, default=str).decode()
+        try:
+            payload = orjson.dumps(letter.payload, default=str).decode()
+        except TypeError:  # a whole number beyond 64 bits, or very deep
+            payload = orjson.dumps({name: str(value) for name, value in letter.payload.items()}).decode()
         # PostgreSQL's jsonb and text cannot hold a NUL character.
         texts = (self.plan.load_id, letter.reason, letter.position, payload.replace("\\u0000", "\\ufffd"))
         return [text.replace("\x00", "\ufffd") for text in texts]

@@ -95,7 +95,13 @@ def added(text: str) -> str:
 
 
 def pipeline_case(
-    name: str, what: str, content: Content, line: int | None = None, *says: str, data: str = SEED_CSV, **other: Any
+    name: str,
+    what: str,
+    content: Content,
+    line: int | None = None,
+    *says: str,
+    data: str = SEED_CSV,
+    **other: Any,
 ) -> Case:
     """Return a case whose pipeline file is broken; `line` is the line that the message names."""
     files = {PIPELINE: content, "data.csv": data, **other.pop("files", {})}

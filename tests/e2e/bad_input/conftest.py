@@ -1,6 +1,7 @@
 """A database with one loaded table, and a copy of it for cases that may change it."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,11 +27,22 @@ def seeded_url(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -
         yield url
 
 
+@pytest.fixture(scope="session")
+def unchanged_url(postgres_server: str, seeded_url: str) -> Iterator[str]:
+    """URL of one copy for all cases that must leave it as it is."""
+    with _copy(postgres_server, seeded_url) as url:
+        yield url
+
+
 @pytest.fixture
 def copied_url(postgres_server: str, seeded_url: str) -> Iterator[str]:
     """URL of a copy that is dropped after the test."""
-    with database(postgres_server, template=urlsplit(seeded_url).path.removeprefix("/")) as url:
+    with _copy(postgres_server, seeded_url) as url:
         yield url
+
+
+def _copy(server: str, template: str) -> AbstractContextManager[str]:
+    return database(server, template=urlsplit(template).path.removeprefix("/"))
 
 
 @pytest.fixture

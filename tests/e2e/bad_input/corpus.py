@@ -1,6 +1,6 @@
 """The corpus of bad inputs, and the reference page made from it.
 
-    python -m tests.e2e.bad_input.corpus       write docs/reference/bad-input.md anew
+python -m tests.e2e.bad_input.corpus       write docs/reference/bad-input.md anew
 """
 
 import re
@@ -49,14 +49,21 @@ def _table(kind: str) -> Iterator[str]:
     yield "| Input | Exit | Outcome | Place |\n|---|---|---|---|"
     for case in CASES:
         if case.kind == kind:
-            cells = (case.what, str(case.code), _outcome(case), f"`{case.at}`" if case.at and case.code else "")
+            cells = (
+                case.what,
+                str(case.code),
+                _outcome(case),
+                f"`{case.at}`" if case.at and case.code else "",
+            )
             yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
     yield ""
 
 
 def _outcome(case: Case) -> str:
     if case.loaded is None:
-        return "refused: " + " ... ".join(_plain(pattern) for pattern in case.says) if case.says else "refused"
+        return (
+            "refused: " + " ... ".join(_plain(pattern) for pattern in case.says) if case.says else "refused"
+        )
     if case.code:
         return "loaded, and then " + _plain(case.says[0])
     if not case.loaded:

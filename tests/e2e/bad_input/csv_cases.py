@@ -29,13 +29,19 @@ def zipped(*names: str) -> bytes:
 
 
 def packed(rows: int = 20_000) -> bytes:
-    return gzip.compress((HEADER + "".join(f"{n},name {n * n},{n}.5\n" for n in range(rows))).encode(), mtime=0)
+    return gzip.compress(
+        (HEADER + "".join(f"{n},name {n * n},{n}.5\n" for n in range(rows))).encode(), mtime=0
+    )
 
 
 def damaged() -> bytes:
     data = bytearray(packed())
     data[-6] ^= 0xFF
     return bytes(data)
+
+
+def last_is_bad() -> bytes:
+    return (HEADER + "".join(f"{n},x,1\n" for n in range(4, 200_004)) + "x,x,x\n").encode()
 
 
 UNREADABLE = [
@@ -59,7 +65,7 @@ UNREADABLE = [
     csv("gz-empty", "a .gz of 0 bytes", b"", file="data.csv.gz"),
     csv("zip-truncated", "half of a .zip", lambda: zipped("data.csv")[:60], "damaged or truncated", file="data.csv.zip"),
     csv("zip-of-two", "a .zip of two files", lambda: zipped("a.csv", "b.csv"), "holds 2 files; choose one with `member`: a.csv, b.csv", file="data.csv.zip"),
-    csv("zip-of-none", "a .zip of no file", lambda: zipped(), "holds 0 files", file="data.csv.zip"),
+    csv("zip-of-none", "a .zip of no file", zipped, "holds 0 files", file="data.csv.zip"),
     csv("zip-member", "a member that the .zip has not", lambda: zipped("a.csv"), "has no member 'b.csv'; it holds: a.csv", file="data.csv.zip", config={"member": "b.csv"}),
 ]  # fmt: skip
 
@@ -80,11 +86,12 @@ POLICY = [
     refused("ragged-replace", "a ragged row in a replace", HEADER + "4,four,1\n5\n", TOO_MANY.format(0), at=" (row 2)", load={"write": "replace", "primary_key": None}),
     refused("ragged-append", "a ragged row in an append", HEADER + "4,four,1\n5\n", TOO_MANY.format(0), at=" (row 2)", load={"write": "append", "primary_key": None}),
     refused("wrong-type", "a text in a column of numbers", HEADER + "4,four,1\n5,five,many\n", TOO_MANY.format(0), "column 'amount': not a valid double precision", at=" (row 2)"),
-    refused("wrong-type-late", "a text in the last of 200,000 rows", lambda: (HEADER + "".join(f"{n},x,1\n" for n in range(200_000)) + "x,x,x\n").encode(), TOO_MANY.format(0), "not a valid bigint", at=" (row 200001)"),
+    refused("wrong-type-late", "a text in the last of 200,000 rows of an append", last_is_bad, TOO_MANY.format(0), "not a valid bigint", at=" (row 200001)", load={"write": "append", "primary_key": None}),
     refused("too-large-number", "a number beyond 64 bits", HEADER + "9223372036854775808,four,1\n", TOO_MANY.format(0), "'id': not a valid bigint", at=" (row 1)"),
     refused("no-such-day", "a day that no calendar has", "id,name,amount,day\n4,four,1,2026-02-30\n", TOO_MANY.format(0), "'day': not a valid date", at=" (row 1)", config={"columns": {"day": "date"}}),
     refused("null-key", "no value in a key column", HEADER + "4,four,1\n,five,2\n", TOO_MANY.format(0), "key column id is null", at=" (record 2)"),
     refused("changed-type", "a column that became text, under schema_policy: quarantine", HEADER + "4,four,much\n", TOO_MANY.format(0), "amount is not double precision", at=" (record 1)", config={"columns": None}, load={"schema_policy": "quarantine"}),
+    refused("new-column-and-bad-row", "a new column and a bad row: the table does not get the column", "id,name,amount,more\n4,four,1,x\n5,five,many,x\n", TOO_MANY.format(0), at=" (row 2)"),
     refused("one-too-many", "more bad rows than max_bad_rows", HEADER + "4,four,1\n5,five,x\n6\n7,,y\n", TOO_MANY.format(2), load={"max_bad_rows": 2}),
     refused("frozen", "a new column under schema_policy: freeze", "id,name,amount,more\n4,four,1,x\n", "raw.target does not fit", "new column more", place=TARGET, load={"schema_policy": "freeze"}),
     refused("frozen-less", "a lost column under schema_policy: freeze", "id,name\n4,four\n", "missing column.s. amount", place=TARGET, load={"schema_policy": "freeze"}, config={"columns": {"id": "bigint"}}),

@@ -25,7 +25,9 @@ def fingerprint(url: str) -> Fingerprint:
         for schema, name, kind, columns in connection.execute(_RELATIONS).fetchall():
             content: tuple[Any, ...] = ()
             if kind in ("r", "p", "m"):
-                query = sql.SQL("SELECT count(*), md5(string_agg(t::text, chr(10) ORDER BY t::text)) FROM {} AS t")
+                query = sql.SQL(
+                    "SELECT count(*), md5(string_agg(t::text, chr(10) ORDER BY t::text)) FROM {} AS t"
+                )
                 content = connection.execute(query.format(sql.Identifier(schema, name))).fetchone() or ()
             found[f"{schema}.{name}"] = (kind, columns, *content)
         return found

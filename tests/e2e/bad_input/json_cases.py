@@ -15,18 +15,23 @@ def array(name: str, what: str, data: Content, *says: str, file: str = "data.jso
 
 lines = partial(array, file="data.jsonl")
 
+
+def endless() -> bytes:
+    return b"[\n" + f"{GOOD},\n".encode() * 200_000
+
+
 CASES: list[Case] = [
     array("empty", "nothing in the file", "", "empty file"),
     array("truncated", "half of an array", f"[{GOOD},\n{GOOD[:20]}", "not valid JSON", at=":2"),
-    array("truncated-late", "an array that ends after 200,000 records", lambda: ("[\n" + f"{GOOD},\n" * 200_000).encode(), "not valid JSON"),
+    array("truncated-late", "an array that ends after 200,000 records", endless, "not valid JSON"),
     array("trailing-comma", "a comma too many", f"[{GOOD},]", "not valid JSON", at=":1"),
     array("two-arrays", "two arrays", f"[{GOOD}]\n[{GOOD}]", "not valid JSON"),
     array("nan", "NaN", '[{"id": 4, "amount": NaN}]', "not valid JSON", at=":1"),
     array("object", "an object without records_path", f'{{"data": [{GOOD}]}}', "expected an array of records; set records_path", at=":1"),
     array("wrong-path", "a records_path that is not there", f'{{"data": [{GOOD}]}}', "has no array at 'rows'", config={"records_path": "rows"}),
-    array("deep", "3,000 lists in one another", lambda: b'[{"id": 4, "name": ' + b"[" * 3000 + b"]" * 3000 + b"}]"),
+    array("deep", "3,000 lists in one another", lambda: b'[{"id": 4, "name": ' + b"[" * 3000 + b"]" * 3000 + b"}]", "nested deeper", at=":1"),
     array("latin-1", "Latin-1 instead of UTF-8", '[{"id": 4, "name": "f\xfcnf"}]'.encode("latin-1"), "not utf-8", at=":1"),
-    array("surrogate", "half of a character pair", r'[{"id": 4, "name": "\ud800", "amount": 1}]'),
+    array("surrogate", "half of a character pair in an array: read as a question mark", r'[{"id": 4, "name": "\ud800", "amount": 1}]', code=0, loaded=(*SEEDED, (4, "?", 1.0))),
     array("no-records", "an empty array", "[]", "holds no records", config={"columns": None}),
     array("numbers", "numbers instead of records", "[1, 2]", "expected an object, found a number", at=" (row 1)", code=1),
     array("numbers-allowed", "what is no record, within max_bad_rows", f"[1, {GOOD}]", code=0, load={"max_bad_rows": 1}, loaded=(*SEEDED, NEXT), set_aside=(("data.json (row 1)", "expected an object"),)),
@@ -40,6 +45,9 @@ CASES: list[Case] = [
     lines("lines-long-number", "a number of 400 digits", lambda: b'{"id": ' + b"9" * 400 + b"}\n", "not valid JSON: number is infinity", at=":1"),
     lines("lines-huge-number", "a number of 5,000 digits", lambda: b'{"id": ' + b"9" * 5000 + b"}\n", at=":1"),
     lines("lines-deep", "3,000 lists in a line", lambda: b'{"id": 4, "name": ' + b"[" * 3000 + b"]" * 3000 + b"}\n", at=":1"),
+    lines("lines-surrogate", "half of a character pair", f'{GOOD}\n{{"id": 5, "name": "\\ud800"}}\n', "not valid JSON: no low surrogate", at=":2"),
+    lines("lines-wide-number", "a number beyond 64 bits, within max_bad_rows", f'{{"id": 99999999999999999999999, "name": "x"}}\n{GOOD}\n', code=0, load={"max_bad_rows": 1}, loaded=(*SEEDED, NEXT),
+          set_aside=(("data.jsonl (line 1)", "'id': not a valid bigint"),)),
     lines("lines-long", "a line of 10 MB", lambda: f"{GOOD}\n".encode() + b'{"id": 5, "name": "' + b"x" * 10_000_000 + b'"}\n', "longer than 8388608 bytes", at=":2"),
     lines("lines-blank", "blank lines between records", f"\n{GOOD}\n\n\n", code=0, loaded=(*SEEDED, NEXT)),
     lines("lines-bom", "a byte order mark", b"\xef\xbb\xbf" + GOOD.encode(), code=0, loaded=(*SEEDED, NEXT)),

@@ -2,9 +2,10 @@
 
 from tests.e2e.bad_input.case import GOOD_PIPELINE, SEEDED, Case, added, changed, pipeline_case
 
-SECRET = "hunter2-very-secret"  # noqa: S105
+SECRET = "hunter2-very-secret"
 BOMB = "pipeline:\n  a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
-    f"  {new}: &{new} [{', '.join(['*' + old] * 9)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+    f"  {new}: &{new} [{', '.join(['*' + old] * 9)}]\n"
+    for old, new in zip("abcdefgh", "bcdefghi", strict=True)
 )
 
 
@@ -25,8 +26,8 @@ NOT_YAML = [
     pipeline_case("only-comments", "nothing but comments", "# later\n", None, "expected a mapping, found nothing"),
     pipeline_case("tab", "a tab for indentation", changed("  timezone", "\ttimezone"), 4, "tab", "indent with spaces"),
     pipeline_case("bad-indentation", "a key indented too little", changed("  timezone", " timezone"), 4, "not valid YAML"),
-    pipeline_case("open-bracket", "a bracket that is not closed", changed("[id]", "[id"), 16, "not valid YAML"),
-    pipeline_case("open-quote", "a quote that is not closed", changed('* *"', "* *"), None, "not valid YAML"),
+    pipeline_case("open-bracket", "a bracket that is not closed", changed("[id]", "[id"), 15, "not valid YAML"),
+    pipeline_case("open-quote", "a quote that is not closed", changed('* *"', "* *"), 3, "not valid YAML"),
     pipeline_case("duplicate-key", "one key twice", added("  name: again"), 5, "'name' stands twice", "first in line 2"),
     pipeline_case("alias-bomb", "aliases that unfold to 9^9 values", BOMB, 2, "anchors and aliases .* not allowed"),
     pipeline_case("merge-key", "a merge key", added("  <<: {timezone: UTC}"), 5, r"merge keys \(<<\)"),
@@ -99,8 +100,8 @@ MEANING = [
     pipeline_case("codec-that-is-none", "a codec that reads no text", extract("encoding: zlib"), None, "unknown text encoding 'zlib'"),
     pipeline_case("long-delimiter", "a delimiter of two characters", extract("delimiter: '||'"), 11, "at most 1 character"),
     pipeline_case("unknown-format", "a file name that says no format", changed("data.csv", "data.xlsx"), None, "set format to one of csv"),
-    pipeline_case("nul-in-path", "a path with a NUL character", changed("path: data.csv", r'path: "da\0ta.csv"'), None, "NUL"),
-    pipeline_case("unknown-home", "the home of an unknown user", changed("path: data.csv", "path: ~nobody-here/data.csv"), None, "nobody-here"),
+    pipeline_case("nul-in-path", "a path with a NUL character", changed("path: data.csv", r'path: "da\0ta.csv"'), 8, "path holds a NUL"),
+    pipeline_case("unknown-home", "the home of an unknown user", changed("path: data.csv", "path: ~nobody-here/data.csv"), None, "there is no such home folder", at="~nobody-here/data.csv"),
     pipeline_case("surrogate-in-path", "half of a character pair in a path", changed("path: data.csv", r'path: "\ud800.csv"'), None),
     pipeline_case("template-param", "a template with an unknown parameter", changed("data.csv", '"{{ params.file }}"'), 8, "file is not set"),
     pipeline_case("template-env", "a template with an unset variable", changed("data.csv", '"{{ env.NO_SUCH_THING }}/x.csv"'), 8, "NO_SUCH_THING is not set"),

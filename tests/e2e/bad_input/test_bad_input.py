@@ -1,6 +1,11 @@
 """Each broken input gives one clear message with its place, no traceback, and an unchanged database.
 
 The database of all refusals is the same one, so a case that changes it also disturbs the later ones.
+
+How the check "unchanged" was seen to fail, with four faults put into the PostgreSQL loader one after the other:
+`COMMIT; BEGIN` after each batch of an append (wrong-type-late turns red), the same after `publish.alter`
+(new-column-and-bad-row), a `TRUNCATE` before `BEGIN` (ragged-replace), and a checkpoint saved on a second
+connection (row-too-long: only the hash of `_dteg.checkpoints` differs).
 """
 
 import re
@@ -13,10 +18,11 @@ from pathlib import Path
 import pytest
 
 from dteg.cli.main import run_app
-from tests.e2e.bad_input.case import GOOD_PIPELINE, TARGET, Case, matches
+from tests.e2e.bad_input.case import GOOD_PIPELINE, PIPELINE, TARGET, Case, matches
 from tests.e2e.bad_input.corpus import CASES, REFERENCE, reference
 from tests.e2e.bad_input.fingerprint import fingerprint, has_table, rows_of
 
+pytestmark = pytest.mark.e2e
 MAX_MESSAGE = 2_000
 DTEG = Path(sys.executable).with_name("dteg")
 REFUSED = [case for case in CASES if case.loaded is None]
@@ -40,9 +46,9 @@ def check_message(case: Case, message: str, what: str = "") -> None:
 
 
 @pytest.mark.parametrize("case", REFUSED, ids=name_of)
-def test_refusal_says_what_and_where_and_changes_nothing(case, project, seeded_url, monkeypatch, capsys):
-    monkeypatch.setenv("DTEG_POSTGRES_URL", seeded_url)
-    before = fingerprint(seeded_url)
+def test_refusal_says_what_and_where_and_changes_nothing(case, project, unchanged_url, monkeypatch, capsys):
+    monkeypatch.setenv("DTEG_POSTGRES_URL", unchanged_url)
+    before = fingerprint(unchanged_url)
     path = case.make(project)
     started = time.monotonic()
     code = run_app(["run", str(path), *case.arguments])
@@ -50,7 +56,7 @@ def test_refusal_says_what_and_where_and_changes_nothing(case, project, seeded_u
     output = capsys.readouterr()
     assert (code, output.out) == (case.code, ""), output.err
     check_message(case, output.err)
-    assert fingerprint(seeded_url) == before
+    assert fingerprint(unchanged_url) == before
     assert seconds < 5
 
 
@@ -70,27 +76,46 @@ def test_outcome_is_exactly_what_the_reference_says(case, project, copied_url, m
     if case.set_aside:
         found = rows_of(copied_url, letters, "position, reason", "id")
         assert [position for position, _ in found] == [position for position, _ in case.set_aside]
-        assert all(re.search(wanted, reason) for (_, reason), (_, wanted) in zip(found, case.set_aside, strict=True))
+        assert all(
+            re.search(wanted, reason) for (_, reason), (_, wanted) in zip(found, case.set_aside, strict=True)
+        )
     allowed = {TARGET, letters, f"{letters}_id_seq", f"{letters}_pkey", "_dteg.loads", "_dteg.checkpoints"}
     assert {name for name in before | after if before.get(name) != after.get(name)} <= allowed
     assert before[TARGET][:2] == after[TARGET][:2]
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if name_of(case) in FROM_OUTSIDE], ids=name_of)
-def test_the_installed_command_behaves_the_same(case, project, seeded_url, monkeypatch):
-    monkeypatch.setenv("DTEG_POSTGRES_URL", seeded_url)
-    before = fingerprint(seeded_url)
-    done = subprocess.run([DTEG, "run", case.make(project)], capture_output=True, text=True, timeout=60, check=False)
+def test_the_installed_command_behaves_the_same(case, project, unchanged_url, monkeypatch):
+    monkeypatch.setenv("DTEG_POSTGRES_URL", unchanged_url)
+    before = fingerprint(unchanged_url)
+    done = subprocess.run(
+        [DTEG, "run", case.make(project)], capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == case.code
     assert done.stdout == ""
     check_message(case, done.stderr)
-    assert fingerprint(seeded_url) == before
+    assert fingerprint(unchanged_url) == before
 
 
 def test_a_name_without_a_pipeline_says_which_there_are(project, capsys):
     (project / "pipelines" / "flights.yaml").write_text(GOOD_PIPELINE)
     assert run_app(["run", "flihgts"]) == 2
-    assert 'there is no pipeline \'flihgts\' in pipelines/; did you mean "flights"?' in capsys.readouterr().err
+    assert (
+        "there is no pipeline 'flihgts' in pipelines/; did you mean \"flights\"?" in capsys.readouterr().err
+    )
+
+
+def test_a_bug_shows_neither_traceback_nor_password(project, monkeypatch, capsys):
+    def fail(*arguments, **options):
+        raise RuntimeError("cannot open postgresql://me:hunter2@db/x")
+
+    monkeypatch.setattr("dteg.pipelines.plan.load_pipeline", fail)
+    (project / PIPELINE).write_text(GOOD_PIPELINE)
+    assert run_app(["run", str(project / PIPELINE)]) == 1
+    message = capsys.readouterr().err
+    assert "error: unexpected RuntimeError: cannot open postgresql://me:" in message
+    assert "hunter2" not in message
+    assert "Traceback" not in message
 
 
 def test_the_corpus_is_large_and_its_names_are_unique():

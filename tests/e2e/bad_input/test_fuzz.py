@@ -11,6 +11,7 @@ from dteg.cli.main import run_app
 from tests.e2e.bad_input.case import GOOD_PIPELINE, PIPELINE, SEED_CSV, pipeline_for
 from tests.e2e.bad_input.fingerprint import fingerprint
 
+pytestmark = pytest.mark.e2e
 MAX_SECONDS = 5
 FUZZ = settings(
     derandomize=True, max_examples=150, deadline=None, database=None,
@@ -70,7 +71,9 @@ def test_any_pipeline_file_is_run_or_refused(project, copied_url, monkeypatch, c
 @pytest.mark.parametrize("declared", [True, False], ids=["declared", "inferred"])
 def test_any_csv_is_loaded_or_refused(declared, project, copied_url, monkeypatch, capsys):
     monkeypatch.setenv("DTEG_POSTGRES_URL", copied_url)
-    (project / PIPELINE).write_text(pipeline_for("data.csv", {} if declared else {"columns": None}, {"max_bad_rows": 1}))
+    (project / PIPELINE).write_text(
+        pipeline_for("data.csv", {} if declared else {"columns": None}, {"max_bad_rows": 1})
+    )
 
     @FUZZ
     @given(inputs(SEED_CSV))

@@ -23,7 +23,7 @@ description: A connector that only tests use.
 category: tests
 """
 
-SOURCE = '''
+SOURCE = """
 from dteg.connectors.base import ChangeSensor
 from dteg.testing.memory import MemoryExtractor
 
@@ -49,14 +49,14 @@ class Source(MemoryExtractor):
 
     def change_sensor(self):
         return Sensor() if fingerprint is not None else None
-'''
-SINK = '''
+"""
+SINK = """
 from dteg.testing.memory import MemoryLoader
 
 
 class Sink(MemoryLoader):
     pass
-'''
+"""
 
 
 class ProjectFolder:
@@ -77,7 +77,9 @@ class ProjectFolder:
         path.write_text(textwrap.dedent(text))
         return path
 
-    def pipeline(self, name: str, *, loader: str = "sink", extra: str = "", rows: str = "[{id: 1}]", table: str = "") -> Path:
+    def pipeline(
+        self, name: str, *, loader: str = "sink", extra: str = "", rows: str = "[{id: 1}]", table: str = ""
+    ) -> Path:
         """Write a pipeline of one flow into `raw.<name>`; `extra` stands below `pipeline:`."""
         store = f", store: {self.store}" if loader == "sink" else ""
         text = f"""

@@ -62,7 +62,10 @@ def test_failed_check_of_severity_error_stops_what_comes_after(folder, instance,
 def test_checks_run_without_a_load(folder, instance, warehouse):
     rules = "{type: unique, columns: [id]}, {type: record_count_match, against: source}"
     folder.pipeline(
-        "events", loader="postgres", rows="[{id: 1}, {id: 2}]", extra=f"quality: {{validation_rules: [{rules}]}}"
+        "events",
+        loader="postgres",
+        rows="[{id: 1}, {id: 2}]",
+        extra=f"quality: {{validation_rules: [{rules}]}}",
     )
     assert run(folder, "events", instance).success
     with psycopg.connect(warehouse) as connection:
@@ -152,8 +155,12 @@ def test_file_that_changed_its_tables_asks_for_a_reload(folder, instance):
 
 
 def test_sql_transform_runs_after_the_loads(folder, instance, warehouse):
-    (folder.project.root / "twice.sql").write_text("create table public.twice as select id * 2 as id from raw.events;")
-    folder.pipeline("events", loader="postgres", rows="[{id: 4}]", extra="transform: {type: sql, file: twice.sql}")
+    (folder.project.root / "twice.sql").write_text(
+        "create table public.twice as select id * 2 as id from raw.events;"
+    )
+    folder.pipeline(
+        "events", loader="postgres", rows="[{id: 4}]", extra="transform: {type: sql, file: twice.sql}"
+    )
     result = run(folder, "events", instance)
     assert materialized(result) == {"raw/events", "transform/events/1"}
     with psycopg.connect(warehouse) as connection:

@@ -1,0 +1,66 @@
+"""Bytes that go from a source to a target of the same engine without being decoded on the way."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from dteg.connectors.base import LoadSession
+from dteg.core.batch import Schema
+
+
+@dataclass(frozen=True, slots=True)
+class NativeFormat:
+    """A format of bytes that both sides know.
+
+    Attributes:
+        engine: Whose it is, such as `postgresql`.
+        wire: Its kind: binary, or text that the target parses with its own types.
+        version: Version that both sides must share; 0 if any will do.
+    """
+
+    engine: str
+    wire: Literal["binary", "csv"]
+    version: int = 0
+
+
+class NativeSource(ABC):
+    """One stream of an extractor, as bytes.
+
+    Attributes:
+        schema: Columns in the order of the bytes, with their SQL types.
+        formats: Formats it can be read in, best first.
+    """
+
+    schema: Schema
+    formats: tuple[NativeFormat, ...]
+
+    @abstractmethod
+    def read(self, format_: NativeFormat) -> AbstractContextManager[Iterator[bytes]]:
+        """Read the stream; leaving the context ends the read, wherever it is.
+
+        Raises:
+            TransientError: Reading may succeed later.
+            PermanentError: It cannot succeed.
+        """
+
+
+class NativeLoadSession(LoadSession):
+    """A load that can take bytes of its own engine instead of batches."""
+
+    @abstractmethod
+    def accept(self, source: NativeSource) -> NativeFormat | str:
+        """Return the format to take the bytes of `source` in, or say why they cannot be taken; after `begin`."""
+
+    @abstractmethod
+    def write_bytes(self, block: bytes, format_: NativeFormat) -> None:
+        """Take some bytes in an accepted format; nothing is visible to others yet."""
+
+    @abstractmethod
+    def greatest(self, column: str) -> Any:
+        """Return the greatest value of a column among the rows taken so far; None if there is none."""
+
+    @abstractmethod
+    def has_null_keys(self) -> bool:
+        """Whether a row taken so far has a null in the primary key, and must be set aside."""
