@@ -94,7 +94,13 @@ def parse(text: str, file: str = "") -> Document:
         if "\\t" in message or "'\\t'" in message or "cannot start any token" in message:
             message = "a tab where YAML wants spaces; indent with spaces"
         raise ConfigError(
-            [Problem(f"not valid YAML: {message}", file=file, line=mark.line + 1 if mark else None)]
+            [
+                Problem(
+                    f"not valid YAML: {message}",
+                    file=file,
+                    line=min(mark.line, text.rstrip().count("\n")) + 1 if mark else None,
+                )
+            ]
         ) from None
     except yaml.reader.ReaderError as error:
         line = text[: error.position].count("\n") + 1

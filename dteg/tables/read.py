@@ -60,6 +60,7 @@ def read_rows(url: str, selection: Selection) -> Rows:
     """
     with connect(url) as connection, translated("postgres"), connection.transaction():
         connection.execute("SET TRANSACTION READ ONLY")
+        connection.execute("SET LOCAL intervalstyle = postgres")  # the only one that psycopg reads
         connection.execute(
             sql.SQL("SET LOCAL statement_timeout = {}").format(sql.Literal(STATEMENT_TIMEOUT_MS))
         )

@@ -73,7 +73,7 @@ def _named(message: str, stream: Stream) -> str:
 
 
 def _parse(source: _BlockFile, stream: Stream, block_size: int) -> Iterator[Batch]:
-    types = {each.name: pa.string() if pa.types.is_binary(each.type) else each.type for each in stream.schema}
+    types = {each.name: pa.string() if _is_decoded_here(each.type) else each.type for each in stream.schema}
     reader = pyarrow.csv.open_csv(
         source,
         # One thread: with more, Arrow would go on reading after this generator is closed.
@@ -88,13 +88,18 @@ def _parse(source: _BlockFile, stream: Stream, block_size: int) -> Iterator[Batc
 
 
 def _decode(batch: Batch, schema: pa.Schema) -> Batch:
-    """Give the batch the stream's schema, and bytea columns their bytes."""
-    columns = [
-        pa.array(
+    """Give the batch the stream's schema, and the columns their values that Arrow's CSV reader cannot."""
+    columns = [_value_of(column, each.type) for each, column in zip(schema, batch.columns, strict=True)]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _is_decoded_here(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(type_) or pa.types.is_decimal256(type_))
+
+
+def _value_of(column: pa.Array, type_: pa.DataType) -> pa.Array:
+    if pa.types.is_binary(type_):
+        return pa.array(
             [None if text is None else bytes.fromhex(text[2:]) for text in column.to_pylist()], pa.binary()
         )
-        if pa.types.is_binary(each.type)
-        else column
-        for each, column in zip(schema, batch.columns, strict=True)
-    ]
-    return pa.RecordBatch.from_arrays(columns, schema=schema)
+    return column.cast(type_)

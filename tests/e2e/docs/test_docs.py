@@ -30,7 +30,7 @@ TOP = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md")
 DOCUMENTS = [ROOT / name for name in TOP if (ROOT / name).exists()] + sorted((ROOT / "docs").rglob("*.md"))
 FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\S*)\s*$")
 COMMENT = re.compile(r"^\s*<!--\s*(?P<key>file|exit):\s*(?P<value>\S+)\s*-->\s*$")
-LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 GLOSSARY = """
     extractor, processor, loader, stream, batch, record, checkpoint, cursor, write disposition, primary key,
     dead letter, schema policy, asset, asset check, sensor, schedule, staging, intermediate, mart, contract,
