@@ -12,15 +12,16 @@ import time
 import urllib.request
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import FloatRect, Page, sync_playwright
 
 from dteg.testing.servers import fresh_port
 
 ROOT = Path(__file__).parents[1]
 IMAGES = Path(__file__).parent / "images"
 START_TIMEOUT_S = 120
-# Groups of assets by code location, as the page names them: all are shown opened.
-GROUPS = {"dteg": ["reference", "flights", "departures"], "dteg_dbt": ["staging", "intermediate", "marts"]}
+HEADER_PX = 112  # of the page, above the graph
+# Groups of assets, all of them shown opened.
+GROUPS = ("reference", "flights", "departures", "staging", "intermediate", "marts", "exposures")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
@@ -38,7 +39,7 @@ def main() -> None:
         wait_for(f"http://127.0.0.1:{port}/server_info")
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-            page = browser.new_page(viewport={"width": 1760, "height": 1100}, device_scale_factor=1)
+            page = browser.new_page(viewport={"width": 2300, "height": 2000})
             take(page, f"http://127.0.0.1:{port}")
             browser.close()
     finally:
@@ -62,15 +63,26 @@ def wait_for(url: str) -> None:
 def take(page: Page, base: str) -> None:
     """Open the graph and the checks of one table, and keep pictures of both."""
     page.request.post(f"{base}/graphql", data={"query": "mutation { setNuxSeen }"})  # no newsletter over the picture
-    expanded = ",".join(f"{location}:__repository__:{group}" for location, names in GROUPS.items() for group in names)
+    expanded = ",".join(f"global@global:{group}" for group in GROUPS)
     page.goto(f"{base}/asset-groups?expanded={expanded}")
-    page.get_by_text("carrier_punctuality_by_month").first.wait_for(timeout=60_000)
+    page.get_by_text("plane_utilisation").first.wait_for(timeout=60_000)
     page.wait_for_timeout(5000)
-    page.screenshot(path=IMAGES / "asset-graph.png")
+    page.screenshot(path=IMAGES / "asset-graph.png", clip=graph_area(page))
+    page.set_viewport_size({"width": 1600, "height": 1000})
     page.goto(f"{base}/assets/raw/flights?view=checks")
     page.get_by_text("accepted_values_origin").first.wait_for(timeout=60_000)
     page.wait_for_timeout(3000)
     page.screenshot(path=IMAGES / "asset-checks.png")
+
+
+def graph_area(page: Page) -> FloatRect:
+    """Return the part of the page that the nodes of the graph take, with a margin."""
+    boxes = [box for node in page.locator("foreignObject").all() if (box := node.bounding_box())]
+    left = min(box["x"] for box in boxes) - 20
+    top = max(HEADER_PX, min(box["y"] for box in boxes) - 20)
+    right = max(box["x"] + box["width"] for box in boxes) + 20
+    bottom = max(box["y"] + box["height"] for box in boxes) + 20
+    return FloatRect(x=left, y=top, width=right - left, height=bottom - top)
 
 
 if __name__ == "__main__":

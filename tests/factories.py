@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from dteg.connectors.base import Capabilities, Checkpoint, Stream
+from dteg.connectors.base import Capabilities, Checkpoint, ConnectorConfig, Processor, Stream
 from dteg.connectors.discovery import Component, discover
-from dteg.core.batch import Batch
+from dteg.core.batch import Batch, Schema
 from dteg.core.project import Project
 from dteg.manifest import Manifest
 from dteg.pipelines.engine import Run, run_stream
@@ -74,3 +74,19 @@ class Rows(MemoryExtractor):
 
     def checkpoint(self, stream: Stream) -> dict[str, Any]:
         return {}
+
+
+class NothingConfig(ConnectorConfig):
+    """No settings."""
+
+
+class LooksOnly(Processor[NothingConfig]):
+    """Changes nothing, but makes the engine decode the rows."""
+
+    capabilities = Capabilities(row_preserving=True)
+
+    def output_schema(self, schema: Schema) -> Schema:
+        return schema
+
+    def process(self, batch: Batch) -> Batch:
+        return batch

@@ -73,7 +73,8 @@ def _environment() -> "SandboxedEnvironment":
             except (LookupError, TypeError, AttributeError):
                 return self.undefined(obj=obj, name=argument)
 
-        getattr = getitem
+        def getattr(self, obj: Any, attribute: str) -> Any:
+            return self.getitem(obj, attribute)
 
     environment = KeysOnly(undefined=StrictUndefined, autoescape=False)
     environment.globals.clear()  # no range(), no lipsum(): nothing that makes text without end

@@ -124,8 +124,10 @@ class PostgresSession(NativeLoadSession):
 
     def greatest(self, column: str) -> Any:
         """Return the greatest value of a column among the staged rows."""
-        query = sql.SQL("SELECT max({}) FROM {}").format(sql.Identifier(column), self._into)
-        return self._staged(query)
+        value: sql.Composable = sql.Identifier(column)
+        if self._target.columns[column] == "uuid":  # which has no max(); its text sorts alike
+            value = sql.SQL('{}::text COLLATE "C"').format(value)
+        return self._staged(sql.SQL("SELECT max({}) FROM {}").format(value, self._into))
 
     def has_null_keys(self) -> bool:
         """Whether a staged row has a null in the primary key."""

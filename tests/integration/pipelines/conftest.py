@@ -8,7 +8,7 @@ import pytest
 
 from dteg.core.project import Project
 from dteg.pipelines.plan import load_pipeline
-from tests.factories import STREAM, Rows, make_part, make_pipeline, run
+from tests.factories import STREAM, LooksOnly, Rows, make_part, make_pipeline, run
 
 HERE = Path(__file__).parent
 TYPES = {"id": "bigint", "name": "text", "at": "timestamptz"}
@@ -44,13 +44,15 @@ class Warehouse:
             self.pipeline(rows, **options), run_id or f"run-{next(self._numbers)}", full_refresh=full_refresh
         )
 
-    def copy(self, source, target, run_id=None, *, full_refresh=False, **step):
-        """Load a table or query of this database into another table of it."""
+    def copy(self, source, target, run_id=None, *, decoded=False, full_refresh=False, **step):
+        """Load a table or query of this database into another table of it; `decoded` takes the way through Arrow."""
+        processors = [make_part("processor", LooksOnly)] if decoded else []
         config = source if isinstance(source, dict) else {"table": source}
         pipeline = make_pipeline(
             self.folder,
             make_part("extractor", "postgres", **config),
             make_part("loader", "postgres", table=target),
+            processors,
             **step,
         )
         return run(pipeline, run_id or f"run-{next(self._numbers)}", full_refresh=full_refresh)

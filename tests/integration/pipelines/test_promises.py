@@ -53,7 +53,7 @@ def test_data_position_and_load_id_are_published_together(warehouse, monkeypatch
 
 
 def test_a_lost_reply_to_the_commit_does_not_double(warehouse, monkeypatch):
-    """The commit arrived, its answer did not. Tried: without the search for the load id the rows are doubled: red.
+    """The commit arrived, its answer did not. Tried: without the search for the load id the retry loads again: red.
 
     The cursor is left out on purpose, so that only the load id stands between the retry and a second copy.
     """
@@ -113,7 +113,7 @@ def test_the_same_run_again_does_nothing(warehouse):
 
 
 def test_two_loads_of_one_table_run_one_after_the_other(warehouse, gate):
-    """Tried: without the lock both start from the same position, the rows come twice, and this turns red."""
+    """Tried: without the lock all three are inside at once, and this turns red."""
     inside, most, lock = [], [], threading.Lock()
 
     def stay():

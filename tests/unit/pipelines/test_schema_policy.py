@@ -23,7 +23,7 @@ CASES = [
     ("wider numeric", {"a": "numeric(8,2)"}, {"a": "numeric(9,4)"}, "widened numeric(10,4)", REFUSED, "numeric(8,2)"),
     ("fractions for integers", {"a": "bigint"}, {"a": "double precision"}, "widened numeric", REFUSED, "bigint"),
     ("longer text", {"a": "varchar(5)"}, {"a": "varchar(9)"}, "widened varchar(9)", REFUSED, "varchar(5)"),
-    ("text for numbers", {"a": "bigint"}, {"a": "text"}, "widened text", REFUSED, "bigint"),
+    ("text for numbers", {"a": "bigint"}, {"a": "text"}, "bigint", REFUSED, "bigint"),
     ("another kind", {"a": "timestamptz"}, {"a": "bigint"}, "timestamptz", REFUSED, "timestamptz"),
     ("date for timestamp", {"a": "timestamp"}, {"a": "date"}, "timestamp", "timestamp", "timestamp"),
 ]  # fmt: skip
