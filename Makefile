@@ -7,7 +7,7 @@ PY := $(BIN)/python
 PYTEST_ARGS ?=
 LOCK_ARGS ?=
 
-CHECKED := $(wildcard dteg components orchestration registry studio tests benchmarks)
+CHECKED := $(wildcard dteg components orchestration registry studio tests benchmarks docs)
 
 .PHONY: help
 help: ## Show this list

@@ -22,7 +22,13 @@ START_TIMEOUT_S = 120
 HEADER_PX = 112  # of the page, above the graph
 # Groups of assets, all of them shown opened.
 GROUPS = ("reference", "flights", "departures", "staging", "intermediate", "marts", "exposures")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 def main() -> None:
@@ -33,7 +39,9 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     port = fresh_port()
     server = subprocess.Popen(
-        [sys.executable, "-m", "orchestration.dev"], cwd=ROOT, env={**os.environ, "DTEG_DAGSTER_PORT": str(port)}
+        [sys.executable, "-m", "orchestration.dev"],
+        cwd=ROOT,
+        env={**os.environ, "DTEG_DAGSTER_PORT": str(port)},
     )
     try:
         wait_for(f"http://127.0.0.1:{port}/server_info")
@@ -62,7 +70,9 @@ def wait_for(url: str) -> None:
 
 def take(page: Page, base: str) -> None:
     """Open the graph and the checks of one table, and keep pictures of both."""
-    page.request.post(f"{base}/graphql", data={"query": "mutation { setNuxSeen }"})  # no newsletter over the picture
+    page.request.post(
+        f"{base}/graphql", data={"query": "mutation { setNuxSeen }"}
+    )  # no newsletter over the picture
     expanded = ",".join(f"global@global:{group}" for group in GROUPS)
     page.goto(f"{base}/asset-groups?expanded={expanded}")
     page.get_by_text("plane_utilisation").first.wait_for(timeout=60_000)

@@ -1,6 +1,6 @@
 """Runs one pipeline like `dteg run`, telling its phases on standard output so that a test can kill it in one.
 
-    child.py FILE
+child.py FILE
 """
 
 import sys

@@ -32,7 +32,9 @@ def write_source(path: Path, rows: int, version: int) -> None:
         out.write("id,name,amount,updated_at\n")
         for number in range(rows + version * rows // 10):
             value = version if number % 10 == 0 else 0
-            out.write(f"{number},name {number % 997},{number * 7 % 1000 + value}.50,2026-01-{number % 28 + 1:02d}T00:00:00Z\n")
+            out.write(
+                f"{number},name {number % 997},{number * 7 % 1000 + value}.50,2026-01-{number % 28 + 1:02d}T00:00:00Z\n"
+            )
 
 
 def write_pipeline(folder: Path, disposition: str) -> Path:
@@ -53,7 +55,9 @@ def environment(folder: Path, url: str) -> dict[str, str]:
 
 
 def run_to_end(pipeline: Path, env: dict[str, str]) -> None:
-    subprocess.run([sys.executable, CHILD, pipeline], env=env, check=True, stdout=subprocess.DEVNULL, timeout=300)
+    subprocess.run(
+        [sys.executable, CHILD, pipeline], env=env, check=True, stdout=subprocess.DEVNULL, timeout=300
+    )
 
 
 def kill_in(pipeline: Path, env: dict[str, str], phase: str, delay_s: float) -> str:
@@ -92,7 +96,9 @@ def relations(connection: psycopg.Connection) -> list[str]:
 def wait_until_alone(connection: psycopg.Connection) -> None:
     """Wait until the server has noticed that the killed client is gone."""
     deadline = time.monotonic() + 60
-    others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    others = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
     while connection.execute(others).fetchone() != (0,):
         assert time.monotonic() < deadline, "a backend of a killed load still runs after 60 s"
         time.sleep(0.02)
@@ -122,7 +128,9 @@ def test_a_killed_load_leaves_old_or_new_and_a_rerun_completes_it(
             if disposition == "append":
                 old = fingerprint(connection, table)
             else:
-                connection.execute(f"INSERT INTO {table} TABLE t.kept; INSERT INTO _dteg.checkpoints TABLE t.journal")
+                connection.execute(
+                    f"INSERT INTO {table} TABLE t.kept; INSERT INTO _dteg.checkpoints TABLE t.journal"
+                )
             assert fingerprint(connection, table) == old
             phase = list(PHASES)[point % len(PHASES)]
             last = kill_in(pipeline, env, phase, rng.uniform(0, PHASES[phase]))
