@@ -225,6 +225,14 @@ def test_a_null_key_is_set_aside(warehouse):
     ]
 
 
+def test_a_null_key_among_relayed_rows_makes_the_load_look_at_the_rows(warehouse):
+    warehouse.sql("CREATE TABLE s (id int, name text); INSERT INTO s VALUES (1, 'a'), (NULL, 'b')")
+    result = warehouse.copy("public.s", "raw.t", max_bad_rows=1, **MERGE)
+    assert result.path.startswith("batches: a row has a null in its key")
+    assert pairs(warehouse) == [(1, "a")]
+    assert warehouse.sql("SELECT payload->>'name' FROM raw.t__dead_letters") == [("b",)]
+
+
 def test_the_way_to_write_can_change_from_append_to_merge(warehouse):
     warehouse.load([row(1), row(2)], write="append", cursor="at")
     warehouse.load([row(2, "b"), row(3)], **MERGE)

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dteg.core.errors import ConfigError
@@ -35,6 +35,7 @@ def test_quotes_are_doubled():
     assert TableName("a b", 'c"d').sql == '"a b"."c""d"'
 
 
+@settings(derandomize=True, deadline=None)
 @given(
     st.text(min_size=1, max_size=63).filter(
         lambda name: "\x00" not in name and len(name.encode("utf-8", "replace")) <= 63 and name.isprintable()

@@ -1,7 +1,7 @@
 from typing import Annotated, Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field
 
@@ -175,6 +175,7 @@ def test_the_input_is_not_repeated_in_a_message():
     assert "hunter2" not in str(problems("name: x\ninner: {retries: hunter2}"))
 
 
+@settings(derandomize=True, deadline=None)
 @given(st.text(st.characters(codec="utf-8"), max_size=60))
 def test_any_text_is_a_document_or_a_config_error(text):
     try:

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dteg.connectors.base import Checkpoint
@@ -188,6 +188,7 @@ def test_other_values_are_no_positions():
         to_json([1])
 
 
+@settings(derandomize=True, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from("ab")), max_size=12), st.data())
 def test_appends_in_several_runs_keep_every_row_exactly_once(rows, data):
     """A source whose cursor only grows, read in runs that each start at the saved value."""

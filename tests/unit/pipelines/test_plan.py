@@ -205,7 +205,7 @@ def test_the_connector_of_the_project_replaces_the_one_that_comes_with_dteg(load
         "name: files\nversion: 9.0.0\nkind: extractor\nentry_point: mine:Mine\nauthor: me\ndescription: My own files.\ncategory: x\n"
     )
     (folder / "mine.py").write_text(
-        "from dteg.testing.memory import MemoryExtractor\nclass Mine(MemoryExtractor[int] if False else MemoryExtractor):\n    pass\n"
+        "from dteg.testing.memory import MemoryExtractor\nclass Mine(MemoryExtractor):\n    pass\n"
     )
     steps = FLOW.replace('{path: "data/{{ params.day }}.csv"}', "{streams: {a: {types: {id: bigint}}}}")
     pipeline = load(steps)
