@@ -5,6 +5,7 @@ point in the group `dteg.components`, and the connectors that come with dteg. Th
 a kind and name wins, so a project can replace a connector by a copy of its own.
 """
 
+import hashlib
 import importlib
 import importlib.util
 import sys
@@ -72,7 +73,10 @@ class Component:
 
 def _package_by_path(manifest: Manifest, folder: Path) -> str:
     """Make a folder importable as a package of its own, whatever its name and place."""
-    name = f"dteg_local_{manifest.kind}_{manifest.name}"
+    key = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[
+        :8
+    ]  # two projects may have the same names
+    name = f"dteg_local_{manifest.kind}_{manifest.name}_{key}"
     if name not in sys.modules:
         package = types.ModuleType(name)
         package.__path__ = [str(folder)]

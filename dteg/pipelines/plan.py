@@ -14,7 +14,7 @@ from dteg.core.errors import ConfigError, NotAvailableError, Problem
 from dteg.core.identifiers import TableName
 from dteg.core.project import Project
 from dteg.core.suggest import did_you_mean
-from dteg.core.yaml import Document, Path_, problems_of, read, validate
+from dteg.core.yaml import Document, Path_, load_model, problems_of, read, validate
 from dteg.manifest import ComponentKind
 from dteg.pipelines.spec import LoadStep, PipelineFile, PipelineSpec, TransformStep
 from dteg.pipelines.templates import TemplateError, Variables, render
@@ -288,9 +288,19 @@ def find_pipeline_file(name_or_path: str, project: Project) -> Path:
     for suffix in (".yaml", ".yml"):
         if (candidate := project.pipelines_dir / f"{name_or_path}{suffix}").is_file():
             return candidate
-    names = [file.stem for file in pipeline_files(project)]
+    names = {name: file for file in pipeline_files(project) if (name := _name_in(file))}
+    if name_or_path in names:
+        return names[name_or_path]
     near = did_you_mean(name_or_path, names) or f"there are: {', '.join(names) or 'none'}"
     raise ConfigError(f"there is no pipeline {name_or_path!r} in {project.pipelines_dir.name}/; {near}")
+
+
+def _name_in(path: Path) -> str | None:
+    """Return the name a pipeline file gives its pipeline; None if it is not valid."""
+    try:
+        return load_model(path, PipelineFile).pipeline.name
+    except ConfigError:
+        return None
 
 
 def pipeline_files(project: Project) -> Sequence[Path]:

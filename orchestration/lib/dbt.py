@@ -1,5 +1,6 @@
 """The dbt project as assets: models that follow their sources, and tests as asset checks."""
 
+import contextlib
 import hashlib
 import importlib.metadata
 import json
@@ -14,17 +15,22 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from dagster_dbt import (
     DagsterDbtTranslator,
     DagsterDbtTranslatorSettings,
     DbtCliResource,
     DbtProject,
+    build_dbt_asset_selection,
     dbt_assets,
 )
 from packaging.version import Version
 
+from dteg.core.errors import DtegError
 from dteg.core.project import Project
+from dteg.pipelines.plan import Pipeline, load_pipeline, pipeline_files
 from dteg.pipelines.transforms import dbt_environment
+from orchestration.lib.schedules import pipeline_schedule
 
 JOB = "dbt_build"
 SENSOR = "follow_sources"
@@ -96,6 +102,7 @@ def dbt_definitions(project: Project) -> dg.Definitions:
         yield from dbt.cli(["build"], context=context).stream()
 
     selection = dg.AssetSelection.assets(models)
+    jobs = [(_model_job(pipeline, models), pipeline) for pipeline in _model_pipelines(project)]
     return dg.Definitions(
         assets=[models, *_exposures(manifest, translator)],
         jobs=[
@@ -104,8 +111,10 @@ def dbt_definitions(project: Project) -> dg.Definitions:
                 selection=selection,
                 description="Builds every dbt model and runs every dbt test.",
                 executor_def=dg.in_process_executor,
-            )
+            ),
+            *(job for job, _ in jobs),
         ],
+        schedules=[schedule for job, pipeline in jobs if (schedule := pipeline_schedule(pipeline, job))],
         sensors=[
             dg.AutomationConditionSensorDefinition(
                 SENSOR,
@@ -115,6 +124,26 @@ def dbt_definitions(project: Project) -> dg.Definitions:
             )
         ],
         executor=dg.in_process_executor,
+    )
+
+
+def _model_pipelines(project: Project) -> Iterator[Pipeline]:
+    """Yield the pipelines that load nothing and only build models; broken files show in the other location."""
+    for path in pipeline_files(project):
+        with contextlib.suppress(DtegError):
+            pipeline = load_pipeline(path, project)
+            if not pipeline.flows and any(step.type == "dbt" for step in pipeline.transforms):
+                yield pipeline
+
+
+def _model_job(pipeline: Pipeline, models: dg.AssetsDefinition) -> UnresolvedAssetJobDefinition:
+    """Return the job that builds what the pipeline selects."""
+    selects = [step.select or "*" for step in pipeline.transforms if step.type == "dbt"]
+    return dg.define_asset_job(
+        pipeline.name,
+        selection=build_dbt_asset_selection([models], dbt_select=" ".join(selects)),
+        description=pipeline.spec.description or None,
+        executor_def=dg.in_process_executor,
     )
 
 

@@ -22,6 +22,12 @@ def project(tmp_path_factory):
     shutil.copytree(
         ROOT / "dbt_project", root / "dbt_project", ignore=shutil.ignore_patterns("target", "logs")
     )
+    (root / "pipelines").mkdir()
+    (root / "pipelines" / "nightly.yaml").write_text(
+        "pipeline:\n  name: nightly\n  schedule: 0 3 * * *\n  steps:\n"
+        "    - transform: {type: dbt, select: +carrier_punctuality}\n"
+    )
+    (root / "pipelines" / "broken.yaml").write_text("pipeline: 1\n")
     return Project(root)
 
 
@@ -52,6 +58,14 @@ def test_models_join_the_tables_of_the_pipelines(definitions):
     dashboard = graph.get(dg.AssetKey(["exposures", "carrier_punctuality_dashboard"]))
     assert mart.key in dashboard.parent_keys
     assert not dashboard.is_materializable
+
+
+def test_pipeline_of_models_alone_keeps_its_schedule(definitions):
+    (schedule,) = definitions.get_repository_def().schedule_defs
+    assert (schedule.name, schedule.cron_schedule) == ("nightly_schedule", "0 3 * * *")
+    keys = {key.path[-1] for key in definitions.resolve_job_def("nightly").asset_layer.executable_asset_keys}
+    assert "carrier_punctuality" in keys
+    assert "plane_utilisation" not in keys
 
 
 def test_models_follow_their_sources_by_a_running_sensor(definitions):
