@@ -288,7 +288,8 @@ def find_pipeline_file(name_or_path: str, project: Project) -> Path:
     for suffix in (".yaml", ".yml"):
         if (candidate := project.pipelines_dir / f"{name_or_path}{suffix}").is_file():
             return candidate
-    names = {name: file for file in pipeline_files(project) if (name := _name_in(file))}
+    names = {file.stem: file for file in pipeline_files(project)}
+    names |= {name: file for file in names.values() if (name := _name_in(file))}
     if name_or_path in names:
         return names[name_or_path]
     near = did_you_mean(name_or_path, names) or f"there are: {', '.join(names) or 'none'}"

@@ -56,10 +56,16 @@ def create_schema(connection: Connection, name: str) -> None:
     connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(name)))
 
 
-def alter(connection: Connection, target: Target, change: SchemaChange, plan: LoadPlan) -> Target:
-    """Apply a schema change, and make sure of the columns and the key that dteg needs."""
+def alterations(target: Target, change: SchemaChange, plan: LoadPlan) -> list[sql.Composable]:
+    """Return what has to change in a table: its columns, and the column and the key that dteg needs.
+
+    Raises:
+        ConfigError: The table was made for another disposition.
+    """
     _check_columns(change.add, plan)
-    actions = [sql.SQL("ADD COLUMN {}").format(_column(name, type_)) for name, type_ in change.add.items()]
+    actions: list[sql.Composable] = [
+        sql.SQL("ADD COLUMN {}").format(_column(name, type_)) for name, type_ in change.add.items()
+    ]
     actions += [_widen(name, target.columns[name], type_) for name, type_ in change.widen.items()]
     if LOADED_AT not in target.columns:
         actions.append(
@@ -71,8 +77,18 @@ def alter(connection: Connection, target: Target, change: SchemaChange, plan: Lo
         raise ConfigError(f"{plan.target} was made for write: scd2; keep that, or load into a new table")
     if plan.disposition == "merge" and frozenset(plan.primary_key) not in target.unique_keys:
         actions.append(sql.SQL("ADD UNIQUE ({})").format(_names(plan.primary_key)))
-    if not actions:
-        return target
+    return actions
+
+
+def alter(
+    connection: Connection, target: Target, actions: Sequence[sql.Composable], plan: LoadPlan
+) -> Target:
+    """Change a table, which keeps readers out until the transaction ends.
+
+    Raises:
+        SchemaDriftError: A view uses a column that would change.
+        ConfigError: The key that merge needs has duplicates.
+    """
     try:
         connection.execute(sql.SQL("ALTER TABLE {} {}").format(target.sql, sql.SQL(", ").join(actions)))
     except pg_errors.FeatureNotSupported as error:

@@ -7,6 +7,7 @@ Where rows go before the publish:
     replace, table with rows    a temporary table, then TRUNCATE and INSERT, so that readers wait
                                 only for the publish and not for the source
     merge, scd2                 a temporary table, then one statement that writes only what differs
+    columns have to change      a temporary table: ALTER TABLE keeps readers out, so it comes last
 
 A temporary table dies with its connection, so a killed load leaves no staging table.
 """
@@ -63,6 +64,7 @@ class PostgresSession(NativeLoadSession):
         self._copied = self._bytes_read = self._rows_rejected = 0
         self._letters: list[DeadLetter] = []
         self._changes: list[str] = []
+        self._alterations: list[sql.Composable] = []
         self._connection = connect(url, component=COMPONENT)
         try:
             self._prepare_journal()
@@ -97,7 +99,7 @@ class PostgresSession(NativeLoadSession):
             change = reconcile(target.loadable, schema, self.plan.schema_policy, str(self.plan.target))
             self._changes = change.notes() if target.exists else []
             if target.exists:
-                target = publish.alter(self._connection, target, change, self.plan)
+                self._alterations = publish.alterations(target, change, self.plan)
             else:
                 target = publish.create(self._connection, change.schema, self.plan)
             self._target: Target = target
@@ -163,6 +165,8 @@ class PostgresSession(NativeLoadSession):
         with translated(COMPONENT, self.plan.stream):
             self._close_copy()
             copied = self._copied
+            if self._alterations:
+                self._target = publish.alter(self._connection, self._target, self._alterations, self.plan)
             written = publish.put_in_place(
                 self._connection, self._target, self._into, self._columns, self.plan
             )
@@ -238,7 +242,7 @@ class PostgresSession(NativeLoadSession):
 
     def _copy_target(self, schema: Schema) -> sql.Composable:
         """Return the table to COPY into: the target itself, or a new temporary one."""
-        if self.plan.disposition in ("append", "replace"):
+        if self.plan.disposition in ("append", "replace") and not self._alterations:
             keeps_rows = self.plan.disposition == "append" and not self.plan.full_refresh
             if keeps_rows or self._is_empty():
                 return self._target.sql
