@@ -7,6 +7,9 @@ PY := $(BIN)/python
 PYTEST_ARGS ?=
 LOCK_ARGS ?=
 
+# Compiled files halve the start of every process; some machines switch them off for all.
+unexport PYTHONDONTWRITEBYTECODE
+
 CHECKED := $(wildcard dteg components orchestration registry studio tests benchmarks docs)
 
 .PHONY: help

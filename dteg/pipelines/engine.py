@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from dteg.connectors.base import (
     Checkpoint,
     Context,
+    DeadLetter,
     Extractor,
     Loader,
     LoadPlan,
@@ -28,6 +29,7 @@ from dteg.connectors.base import (
 from dteg.core.batch import Batch
 from dteg.core.errors import ConfigError, PermanentError
 from dteg.core.identifiers import TableName
+from dteg.core.prefetch import prefetch
 from dteg.core.retry import call_with_retry
 from dteg.core.types import cast_array, sql_type
 from dteg.pipelines.cursor import CursorTracker, check_cursor, step_back
@@ -35,6 +37,9 @@ from dteg.pipelines.listener import Listener
 from dteg.pipelines.paths import Batches, Path, Relay, choose_path
 from dteg.pipelines.plan import Flow, Pipeline
 from dteg.pipelines.results import StreamResult
+
+# Batches between the source's thread and the loader: enough to even out their paces, and little memory.
+BATCHES_AHEAD = 4
 
 
 @dataclass
@@ -135,6 +140,7 @@ class _StreamLoad:
         self.relay = relay
         self.context = Context(run.pipeline.project, run.run_id)
         self.clock = Stopwatch()
+        self.started = time.perf_counter()
         self.read_all = False
         self.source, self.arrived = "", 0
 
@@ -154,7 +160,7 @@ class _StreamLoad:
             return StreamResult(
                 self.stream_name, str(self.target), result, {each.name: sql_type(each) for each in opened.schema},
                 self.read_all, str(path), opened.session.changes,
-                extract_s=seconds["extract"], process_s=seconds["process"], load_s=seconds["load"],
+                seconds=time.perf_counter() - self.started, extract_s=seconds["extract"], process_s=seconds["process"], load_s=seconds["load"],
             )  # fmt: skip
 
     def explain(self) -> str:
@@ -257,12 +263,24 @@ class _StreamLoad:
         return tracker.checkpoint(opened.extractor.checkpoint(stream))
 
     def _copy(self, since: Checkpoint | None, tracker: CursorTracker, opened: _Opened) -> Checkpoint:
-        extractor, stream, session, processors = (
-            opened.extractor,
-            opened.stream,
-            opened.session,
-            opened.processors,
-        )
+        """Decode, process and load batches; the source and the processors work ahead in a thread of their own."""
+        stream, session = opened.stream, opened.session
+        with contextlib.closing(prefetch(self._batches(since, tracker, opened), BATCHES_AHEAD)) as batches:
+            for batch, letters in batches:
+                started = time.perf_counter()
+                if letters:
+                    session.reject(letters)
+                if batch.num_rows:
+                    session.write(batch)
+                self.clock.add("load", started)
+                self.run.listener.batch_loaded(stream.name, batch.num_rows, batch.nbytes)
+        return tracker.checkpoint(opened.extractor.checkpoint(stream))
+
+    def _batches(
+        self, since: Checkpoint | None, tracker: CursorTracker, opened: _Opened
+    ) -> Iterator[tuple[Batch, list[DeadLetter]]]:
+        """Yield batches that fit the target, each with the records that were set aside on the way to it."""
+        extractor, stream, processors = opened.extractor, opened.stream, opened.processors
         # Where the source filters, the position is one of the source's values, not of what a processor makes of them.
         filters = extractor.capabilities.incremental and tracker.column in stream.schema.names
         if filters:
@@ -275,19 +293,13 @@ class _StreamLoad:
                 batch = tracker.filter(_process(extracted, processors))
             batch = self._fit_next(batch, opened.schema)
             self.clock.add("process", started)
-            started = time.perf_counter()
-            self._reject(session)
-            if batch.num_rows:
-                session.write(batch)
-            self.clock.add("load", started)
-            self.run.listener.batch_loaded(stream.name, batch.num_rows, batch.nbytes)
-        self._reject(session)
-        return tracker.checkpoint(extractor.checkpoint(stream))
+            yield batch, self._rejected()
+        if letters := self._rejected():
+            yield pa.RecordBatch.from_pylist([], schema=opened.schema), letters
 
-    def _reject(self, session: LoadSession) -> None:
-        if self.context.dead_letters:
-            session.reject(self.context.dead_letters)
-            self.context.dead_letters = []
+    def _rejected(self) -> list[DeadLetter]:
+        letters, self.context.dead_letters = self.context.dead_letters, []
+        return letters
 
     def _fit_next(self, batch: Batch, final: pa.Schema) -> Batch:
         """Fit a batch, and count the records of each source for messages."""

@@ -20,6 +20,7 @@ class StreamResult:
         path: Which way the records went, and why.
         changes: What the schema policy changed, in sentences.
         checks: Results of the quality rules.
+        seconds: Seconds from opening both ends to the publish; the three that follow overlap within it.
         extract_s: Seconds spent waiting for the source.
         process_s: Seconds in processors and casts.
         load_s: Seconds in the loader.
@@ -34,6 +35,7 @@ class StreamResult:
     path: str = ""
     changes: list[str] = field(default_factory=list)
     checks: list[CheckResult] = field(default_factory=list)
+    seconds: float = 0.0
     extract_s: float = 0.0
     process_s: float = 0.0
     load_s: float = 0.0

@@ -48,6 +48,8 @@ QUERIES = load_queries(Path(__file__).parent / "journal.sql")
 COMPONENT = "postgres"
 # Rejected rows are written in parts of this many, so that a load of nothing but bad rows stays small.
 DEAD_LETTER_ROWS = 1000
+# Counting a table of this size takes about a tenth of a second.
+MAX_COUNTED_BYTES = 256 << 20
 
 
 class PostgresSession(NativeLoadSession):
@@ -65,6 +67,7 @@ class PostgresSession(NativeLoadSession):
         self._letters: list[DeadLetter] = []
         self._changes: list[str] = []
         self._alterations: list[sql.Composable] = []
+        self._was_empty = False
         self._connection = connect(url, component=COMPONENT)
         try:
             self._prepare_journal()
@@ -176,7 +179,7 @@ class PostgresSession(NativeLoadSession):
                 rows_written=copied if written is None else written,
                 rows_rejected=self._rows_rejected,
                 bytes_read=self._bytes_read,
-                total_rows=self._count(),
+                total_rows=copied if self._was_empty and written is None else self._count(),
             )
             self._save(result, checkpoint)
             self._commit()
@@ -244,7 +247,8 @@ class PostgresSession(NativeLoadSession):
         """Return the table to COPY into: the target itself, or a new temporary one."""
         if self.plan.disposition in ("append", "replace") and not self._alterations:
             keeps_rows = self.plan.disposition == "append" and not self.plan.full_refresh
-            if keeps_rows or self._is_empty():
+            self._was_empty = self._is_empty()
+            if keeps_rows or self._was_empty:
                 return self._target.sql
         return publish.create_staging(self._connection, schema)
 
@@ -293,10 +297,14 @@ class PostgresSession(NativeLoadSession):
         texts = (self.plan.load_id, letter.reason, letter.position, payload.replace("\\u0000", "\\ufffd"))
         return [text.replace("\x00", "\ufffd") for text in texts]
 
-    def _count(self) -> int:
-        query = sql.SQL("SELECT count(*) FROM {}").format(self._target.sql)
-        row = self._connection.execute(query).fetchone()
-        return int(row[0]) if row else 0
+    def _count(self) -> int | None:
+        """Return the rows of the target; None where counting them would cost more than a small load."""
+        size = sql.SQL("SELECT pg_relation_size({})").format(sql.Literal(self.plan.target.sql))
+        row = self._connection.execute(size).fetchone()
+        if row is None or row[0] > MAX_COUNTED_BYTES:
+            return None
+        row = self._connection.execute(sql.SQL("SELECT count(*) FROM {}").format(self._target.sql)).fetchone()
+        return int(row[0]) if row else None
 
     def _save(self, result: LoadResult, checkpoint: Checkpoint) -> None:
         counts = {
