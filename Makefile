@@ -98,7 +98,7 @@ lock: dev-tools ## Write the locks again after a change in pyproject.toml; LOCK_
 
 .PHONY: clean
 clean: ## Stop servers, remove .venv, local data (.dteg) and caches
-	@if [ -x $(BIN)/dteg ]; then $(BIN)/dteg stop || true; fi
+	@if [ -x $(BIN)/dteg ]; then $(BIN)/dteg stop --remove-data || true; fi
 	@rm -rf .venv .dteg .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* \
 		htmlcov build dist dbt_project/target dbt_project/logs
 	@find . -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -134,12 +134,21 @@ def _skipped(bad: list[Any]) -> list[str]:
 
 
 def _run_sql(project: Project, step: TransformStep, name: str) -> TransformResult:
-    from dteg.core.postgres import connect, translated
+    import psycopg
+
+    from dteg.core.postgres import connect, translate
 
     started = time.perf_counter()
     text = _sql_text(step, project)
-    with connect(project.warehouse_url()) as connection, translated("sql"), connection.transaction():
-        connection.execute(text.encode())  # a string would be searched for placeholders
+    with connect(project.warehouse_url()) as connection:
+        try:
+            with connection.transaction():
+                connection.execute(text.encode())  # a string would be searched for placeholders
+        except psycopg.Error as error:
+            ours = translate(error, "sql")
+            position = error.diag.statement_position
+            line = f":{text[: int(position) - 1].count(chr(10)) + 1}" if position else ""
+            raise type(ours)(f"{step.file}{line}: {ours}") from error
     return TransformResult(name, models=1, seconds=time.perf_counter() - started)
 
 

@@ -353,6 +353,11 @@ def test_sql_transforms_run_after_the_loads_in_one_transaction_each(source):
             source.file(PIPELINE % ("", "- transform: {type: sql, file: marts.sql}")), run_id=new_run_id()
         )
     assert source.sql("SELECT n FROM m") == [(2,)]
+    (source.folder / "marts.sql").write_text("DROP TABLE m;\n\nSELECT x FROM m;")
+    with pytest.raises(PermanentError, match=r'^marts\.sql:3: relation "m" does not exist'):
+        run_pipeline(
+            source.file(PIPELINE % ("", "- transform: {type: sql, file: marts.sql}")), run_id=new_run_id()
+        )
 
 
 def test_a_blocked_rule_keeps_what_comes_after_from_running(source):
