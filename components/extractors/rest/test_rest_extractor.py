@@ -19,12 +19,12 @@ from components.extractors.rest.rest import RestConfig, RestExtractor, regroup
 from dteg.connectors import Checkpoint
 from dteg.connectors.http import HttpClient, HttpConfig, RateLimit, TokenBucket
 from dteg.connectors.http.response import retry_after_s
-from dteg.connectors.http.testing import FakeServer, Reply
 from dteg.core.batch import sql_type_of
 from dteg.core.errors import ConfigError, DtegError, InputError, PermanentError, TransientError
 from dteg.core.types import sql_field
 from dteg.testing import make_context
 from dteg.testing.contract import contract_tests
+from dteg.testing.http_server import FakeServer, Reply
 
 CANARY = "canary-5ecret+with~marks"
 QUICK = {"max_attempts": 3, "base_delay_s": 0.001, "max_delay_s": 1.0}

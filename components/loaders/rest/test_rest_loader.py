@@ -19,12 +19,12 @@ from pydantic import ValidationError
 from components.loaders.rest.encode import encode_rows
 from components.loaders.rest.rest import RestLoader, RestLoaderConfig
 from dteg.connectors import Checkpoint, DeadLetter, LoadPlan
-from dteg.connectors.http.testing import FakeServer, Reply
 from dteg.core.errors import ConfigError, InputError, PermanentError, QualityGateError, TransientError
 from dteg.core.identifiers import TableName
 from dteg.core.types import cast_array
 from dteg.testing import make_batch, make_context
 from dteg.testing.contract import contract_tests
+from dteg.testing.http_server import FakeServer, Reply
 
 QUICK = {"max_attempts": 3, "base_delay_s": 0.001, "max_delay_s": 0.01}
 SINK = {}
