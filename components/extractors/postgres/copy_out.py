@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, Self
 from urllib.parse import urlencode
@@ -87,6 +88,8 @@ class CopyOut:
         self._blocks: queue.Queue[bytes | BaseException | None] = queue.Queue(QUEUED_BLOCKS)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"copy {stream}", daemon=True)
+        self._heard = 0.0
+        self._cancel: Callable[[], object] = lambda: None
 
     def __enter__(self) -> Self:
         """Start to read."""
@@ -96,6 +99,8 @@ class CopyOut:
     def __exit__(self, *error: object) -> None:
         """Stop reading, wherever it is."""
         self._stopped.set()
+        with contextlib.suppress(RuntimeError):  # the loop has ended by itself meanwhile
+            self._cancel()
         self._thread.join(timeout=CONNECT_TIMEOUT_S)
 
     def blocks(self) -> Iterator[bytes]:
@@ -106,26 +111,40 @@ class CopyOut:
             PermanentError: The query failed.
         """
         while True:
-            try:
-                block = self._blocks.get(timeout=self._idle_timeout_s)
-            except queue.Empty:
-                raise TransientError(
-                    f"the source has sent nothing for {self._idle_timeout_s:g} s",
-                    component="postgres",
-                    stream=self._stream,
-                ) from None
+            block = self._next()
             if block is None:
                 return
             if isinstance(block, BaseException):
                 raise self._ours(block) from block
             yield block
 
+    def _next(self) -> bytes | BaseException | None:
+        """Return what comes next; a source so slow that it has not filled a block yet is not silent."""
+        asked = time.monotonic()
+        while (left_s := max(asked, self._heard) + self._idle_timeout_s - time.monotonic()) > 0:
+            with contextlib.suppress(queue.Empty):
+                return self._blocks.get(timeout=left_s)
+        raise TransientError(
+            f"the source has sent nothing for {self._idle_timeout_s:g} s",
+            component="postgres",
+            stream=self._stream,
+        )
+
     def _run(self) -> None:
         try:
-            asyncio.run(self._copy())
+            asyncio.run(self._cancellable())
             self._put(None)
         except BaseException as error:  # noqa: BLE001 - crosses to the reader's thread
             self._put(error)
+
+    async def _cancellable(self) -> None:
+        """Copy until the end, or until `__exit__` no longer waits for a silent source."""
+        task = asyncio.ensure_future(self._copy())
+        loop = asyncio.get_running_loop()
+        self._cancel = lambda: loop.call_soon_threadsafe(task.cancel)
+        if self._stopped.is_set():
+            task.cancel()
+        await task
 
     async def _copy(self) -> None:
         import asyncpg
@@ -137,6 +156,7 @@ class CopyOut:
 
         async def keep(data: bytes) -> None:
             nonlocal size
+            self._heard = time.monotonic()
             parts.append(data)
             size += len(data)
             if size >= BLOCK_BYTES:

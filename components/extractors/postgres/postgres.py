@@ -44,7 +44,7 @@ class PostgresExtractorConfig(ConnectorConfig):
     )
     columns: list[str] = Field([], description="Columns to read, with `table`; default: all.")
     batch_bytes: int = Field(
-        4 << 20, ge=1 << 16, le=1 << 28, description="Size of a block of rows (bytes of CSV)."
+        1 << 20, ge=1 << 16, le=1 << 28, description="Size of a block of rows (bytes of CSV)."
     )
     idle_timeout_s: float = Field(
         300, gt=0, description="Longest silence of the source before the read is given up."
