@@ -5,6 +5,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 PY := $(BIN)/python
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 LOCK_ARGS ?=
 
 # Compiled files halve the start of every process; some machines switch them off for all.
@@ -70,8 +71,8 @@ types: dev-tools ## Check the types
 	@$(BIN)/mypy
 
 .PHONY: bench
-bench: dev-tools ## Measure against other tools; prints a table
-	@$(PY) -m benchmarks
+bench: dev-tools ## Measure against other tools; BENCH_ARGS="transfer --rows 1000000"
+	@$(PY) -m benchmarks $(BENCH_ARGS)
 
 .PHONY: docs
 docs: dev-tools ## Build the documentation, warnings are errors

@@ -65,8 +65,8 @@ def fill_source(server: Server, path: Path) -> int:
 def make_delta(server: Server, round_: int) -> None:
     """Make the table `delta`: 2 % of the rows changed and 0.04 % new, other ones in each round."""
     columns = ", ".join(COLUMNS)
-    changed = columns.replace("l_tax", f"l_tax + 0.0{round_ % 9 + 1}").replace(
-        "l_comment", f"'changed in round {round_}'"
+    changed = columns.replace("l_tax", f"(l_tax + 0.0{round_ % 9 + 1})::numeric(15,2) AS l_tax").replace(
+        "l_comment", f"'changed in round {round_}' AS l_comment"
     )
     new = columns.replace("l_orderkey", f"l_orderkey + {round_ + 1} * 100000000::bigint")
     # lineitem has no two rows of one key, so picking by a hash of the key is stable.
@@ -77,7 +77,11 @@ def make_delta(server: Server, round_: int) -> None:
         f"CREATE TABLE delta AS SELECT {changed} FROM lineitem"
         f" WHERE {number} % {CHANGED_OF} = {round_ % CHANGED_OF}"
         f" UNION ALL SELECT {new} FROM lineitem WHERE {number} % {CHANGED_OF * 50} = {round_}",
-        *(f"ALTER TABLE delta ALTER {name} TYPE {type_}" for name, type_ in COLUMNS.items() if name == "l_tax"),
+        *(
+            f"ALTER TABLE delta ALTER {name} TYPE {type_}"
+            for name, type_ in COLUMNS.items()
+            if name == "l_tax"
+        ),
         f"ALTER TABLE delta ADD PRIMARY KEY ({', '.join(KEY)})",
         "VACUUM (FREEZE, ANALYZE) delta",
     )

@@ -27,6 +27,8 @@ PINNED = {
     "tap": ["meltanolabs-tap-postgres==0.10.0"],
     "target": ["meltanolabs-target-postgres==0.8.1"],
 }
+# Peers that consist of more than one environment.
+PARTS = {"singer": ("tap", "target")}
 
 
 class UnavailableError(Exception):
@@ -53,7 +55,8 @@ def reason(text: str) -> str:
     """Return the telling line of an output, without what belongs to this machine only."""
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
     telling = [line for line in lines if re.search(r"error|failed|not |cannot|no ", line, re.IGNORECASE)]
-    line = (telling or lines or ["no message"])[-1]
+    raised = [line for line in lines if re.match(r"[\w.]+(Error|Exception)\b", line)]
+    line = (raised[:1] or telling or lines or ["no message"])[-1]
     line = re.sub(r"\x1b\[[0-9;]*m", "", line)
     line = re.sub(r"[a-z0-9+]+://\S+", "(url)", line)
     return re.sub(r"(?<![\w.])/[\w./+@-]+", "(path)", line)[:300]
@@ -75,7 +78,10 @@ def environment(name: str) -> Environment:
     _uv("venv", "--clear", "--python", sys.executable, str(folder))
     python = str(folder / "bin" / "python")
     _uv("pip", "install", "--python", python, *PINNED[name])
-    installed = {each["name"]: each["version"] for each in json.loads(_uv("pip", "list", "--python", python, "--format", "json"))}
+    installed = {
+        each["name"]: each["version"]
+        for each in json.loads(_uv("pip", "list", "--python", python, "--format", "json"))
+    }
     names = [re.split(r"[\[=]", pin)[0] for pin in PINNED[name]]
     versions = {each: installed.get(each, "?") for each in names}
     marker.write_text(json.dumps({"pinned": PINNED[name], "versions": versions}))

@@ -1,6 +1,7 @@
 """One command in a process of its own: wall time, CPU of its process tree, and its memory."""
 
 import os
+import signal
 import subprocess
 import tempfile
 import threading
@@ -12,7 +13,7 @@ import psutil
 
 from benchmarks.environments import UnavailableError, reason
 
-SAMPLE_S = 0.05
+SAMPLE_S = 0.02
 TIMEOUT_S = 1800.0
 
 
@@ -82,18 +83,22 @@ def measure(command: Sequence[str], env: Mapping[str, str]) -> Measurement:
         )  # fmt: skip
         watch = _Watch(process.pid)
         watch.start()
-        timer = threading.Timer(TIMEOUT_S, os.killpg, (process.pid, 9))
+        timer = threading.Timer(TIMEOUT_S, os.killpg, (process.pid, signal.SIGKILL))
         timer.start()
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - started
-        timer.cancel()
-        watch.stop()
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+            wall = time.perf_counter() - started
+        except KeyboardInterrupt:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        finally:
+            timer.cancel()
+            watch.stop()
         process.returncode = os.waitstatus_to_exitcode(status)
         for file in (out, err):
             file.seek(0)
         output, errors = out.read(), err.read()
     if process.returncode != 0:
         raise UnavailableError(f"failed with exit code {process.returncode}: {reason(errors or output)}")
-    # A process that is over before the first sample is at least as large as its largest part.
-    rss = max(watch.peak, usage.ru_maxrss * 1024)
-    return Measurement(wall, usage.ru_utime + usage.ru_stime, rss / 2**20, load, output)
+    # ru_maxrss is of no use here: a child starts with the memory of the process that forked it.
+    return Measurement(wall, usage.ru_utime + usage.ru_stime, watch.peak / 2**20, load, output)

@@ -21,7 +21,7 @@ from dteg.connectors.base import (
     SchemaPolicy,
     Stream,
 )
-from dteg.connectors.native import NativeFormat, NativeLoadSession, NativeSource
+from dteg.connectors.native import NativeFormat, NativeLoadSession, NativeSource, RowsNeededError
 from dteg.core.batch import Batch, Schema
 from dteg.core.config import ConnectionUrl, Secret
 
@@ -45,6 +45,7 @@ __all__ = [
     "NativeLoadSession",
     "NativeSource",
     "Processor",
+    "RowsNeededError",
     "Schema",
     "SchemaPolicy",
     "Secret",

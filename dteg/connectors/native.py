@@ -18,11 +18,17 @@ class NativeFormat:
         engine: Whose it is, such as `postgresql`.
         wire: Its kind: binary, or text that the target parses with its own types.
         version: Version that both sides must share; 0 if any will do.
+        options: How text is written, as pairs in words of the engine, such as `DELIMITER` and `;`; its usual way if empty.
     """
 
     engine: str
     wire: Literal["binary", "csv"]
     version: int = 0
+    options: tuple[tuple[str, str], ...] = ()
+
+
+class RowsNeededError(Exception):
+    """The bytes hold something that only the path of batches can deal with; says what."""
 
 
 class NativeSource(ABC):
@@ -41,6 +47,7 @@ class NativeSource(ABC):
         """Read the stream; leaving the context ends the read, wherever it is.
 
         Raises:
+            RowsNeededError: The stream has to be read as batches; at the latest before the last block ends.
             TransientError: Reading may succeed later.
             PermanentError: It cannot succeed.
         """
@@ -55,7 +62,11 @@ class NativeLoadSession(LoadSession):
 
     @abstractmethod
     def write_bytes(self, block: bytes, format_: NativeFormat) -> None:
-        """Take some bytes in an accepted format; nothing is visible to others yet."""
+        """Take some bytes in an accepted format; nothing is visible to others yet.
+
+        Raises:
+            RowsNeededError: The target cannot read them; also from whatever is called later.
+        """
 
     @abstractmethod
     def greatest(self, column: str) -> Any:

@@ -186,6 +186,20 @@ def cast_array(array: pa.Array, target: pa.Field) -> tuple[pa.Array, pa.BooleanA
     return result, pc.and_(pc.is_valid(array), pc.is_null(result))
 
 
+def cast_exactly(array: pa.Array, target: pa.Field) -> tuple[pa.Array, pa.BooleanArray]:
+    """Cast like `cast_array`, but a number that would lose digits, or a timestamp its time of day, is bad too."""
+    array = _plain(array)
+    result, bad = cast_array(array, target)
+    is_number = _is_number(array.type) and _is_number(result.type)
+    if is_number or (pa.types.is_timestamp(array.type) and pa.types.is_date(result.type)):
+        changed = pc.not_equal(result.cast(array.type, safe=False), array)
+        if pa.types.is_floating(array.type):
+            changed = pc.and_(changed, pc.invert(pc.is_nan(array)))
+        changed = changed.fill_null(False)
+        return pc.if_else(changed, pa.scalar(None, result.type), result), pc.or_(bad, changed)
+    return result, bad
+
+
 def check_castable(type_: pa.DataType, target: pa.Field) -> None:
     """Raise ConfigError if no value of `type_` can be cast to `target`."""
     cast_array(pa.nulls(0, type_), target)

@@ -26,12 +26,13 @@ from dteg.connectors.base import (
     Processor,
     Stream,
 )
+from dteg.connectors.native import RowsNeededError
 from dteg.core.batch import Batch
 from dteg.core.errors import ConfigError, PermanentError
 from dteg.core.identifiers import TableName
 from dteg.core.prefetch import prefetch
 from dteg.core.retry import call_with_retry
-from dteg.core.types import cast_array, sql_type
+from dteg.core.types import cast_exactly, sql_type
 from dteg.pipelines.cursor import CursorTracker, check_cursor, step_back
 from dteg.pipelines.listener import Listener
 from dteg.pipelines.paths import Batches, Path, Relay, choose_path
@@ -92,8 +93,8 @@ def run_stream(run: Run, flow: Flow, stream_name: str) -> StreamResult:
     def attempt() -> StreamResult:
         try:
             return _StreamLoad(run, flow, stream_name, target).load()
-        except _RowsNeededError:
-            return _StreamLoad(run, flow, stream_name, target, relay=False).load()
+        except RowsNeededError as error:
+            return _StreamLoad(run, flow, stream_name, target, not_relayed=str(error)).load()
 
     with run.pipeline.naming_file():
         return call_with_retry(
@@ -115,10 +116,6 @@ def explain_stream(run: Run, flow: Flow, stream_name: str) -> str:
         return _StreamLoad(run, flow, stream_name, flow.targets()[stream_name]).explain()
 
 
-class _RowsNeededError(Exception):
-    """The bytes that were relayed hold something that only the path of batches can deal with."""
-
-
 @dataclass(frozen=True)
 class _Opened:
     """A load whose ends are both open."""
@@ -134,10 +131,10 @@ class _StreamLoad:
     """One attempt to load one stream."""
 
     def __init__(
-        self, run: Run, flow: Flow, stream_name: str, target: TableName, *, relay: bool = True
+        self, run: Run, flow: Flow, stream_name: str, target: TableName, *, not_relayed: str = ""
     ) -> None:
         self.run, self.flow, self.stream_name, self.target = run, flow, stream_name, target
-        self.relay = relay
+        self.not_relayed = not_relayed
         self.context = Context(run.pipeline.project, run.run_id)
         self.clock = Stopwatch()
         self.started = time.perf_counter()
@@ -198,8 +195,8 @@ class _StreamLoad:
         since = self._since(saved)
         self.read_all = since is None
         tracker = CursorTracker(load.cursor, saved, drop_repeats=load.write == "append")
-        if not self.relay:
-            return Batches("a row has a null in its key"), since, tracker
+        if self.not_relayed:
+            return Batches(self.not_relayed), since, tracker
         return (
             choose_path(self.flow, opened.extractor.native(opened.stream, since), opened.session),
             since,
@@ -257,7 +254,7 @@ class _StreamLoad:
                 self.clock.add("load", started)
                 self.run.listener.bytes_relayed(stream.name, len(block))
         if session.has_null_keys():
-            raise _RowsNeededError
+            raise RowsNeededError("a row has a null in its key")
         if cursor:
             tracker.passed(session.greatest(cursor), stream.schema.field(cursor))
         return tracker.checkpoint(opened.extractor.checkpoint(stream))
@@ -316,7 +313,7 @@ class _StreamLoad:
         for target in final:
             column = batch.column(batch.schema.get_field_index(target.name))
             if column.type != target.type or sql_type(batch.schema.field(target.name)) != sql_type(target):
-                column, mask = cast_array(column, target)
+                column, mask = cast_exactly(column, target)
                 bad[f"{target.name} is not {sql_type(target)}"] = mask
             columns.append(column)
         for name in batch.schema.names:

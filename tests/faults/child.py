@@ -9,6 +9,7 @@ from typing import Any
 
 from components.loaders.postgres import publish
 from components.loaders.postgres.session import PostgresSession
+from dteg.core.errors import TransientError
 from dteg.core.project import Project
 from dteg.pipelines.listener import Listener
 from dteg.pipelines.plan import load_pipeline
@@ -25,6 +26,12 @@ class Phases(Listener):
 
     def batch_loaded(self, stream: str, rows: int, num_bytes: int) -> None:
         say("copy")
+
+    def bytes_relayed(self, stream: str, num_bytes: int) -> None:
+        say("copy")
+
+    def retrying(self, stream: str, attempt: int, delay_s: float, error: TransientError) -> None:
+        say("retry")
 
 
 def announce_publish() -> None:

@@ -90,6 +90,7 @@ class Proxy:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
         self._listener.close()
         for link in self._links:
             link.stopped.set()

@@ -3,9 +3,9 @@
 A proxy cuts the client off at the COMMIT of the load. At every other point the COMMIT reaches the server
 only after that, up to half a second late, so that the retry arrives before the commit does.
 
-How the test was seen to fail: with the search for the load id left out the retry loads again (the result
-says so; with its position forgotten as well, append doubles its rows); with the search before the lock
-instead of after it, the retry that arrives before the late commit does not see it and loads again.
+How the test was seen to fail: without the search for the load id the retry loads again, until the key of
+the journal refuses it; with the search before the lock instead of after it, the same happens where the
+retry arrives before the late commit.
 """
 
 import random

@@ -8,6 +8,8 @@ import pyarrow.compute as pc
 from dteg.core.batch import Batch, Schema
 from dteg.core.types import cast_array, sql_type
 
+from .plain import plain_cast
+
 Reject = Callable[[int, str], None]
 """Called with the 0-based row of the batch and the reason."""
 
@@ -29,8 +31,10 @@ def convert_batch(batch: Batch, schema: Schema, reject: Reject) -> Batch:
         if target.name not in batch.schema.names:
             columns.append(pa.nulls(batch.num_rows, target.type))
             continue
-        column, bad = _convert(batch.column(target.name), target)
+        column, bad = convert(batch.column(target.name), target)
         columns.append(column)
+        if bad is None:
+            continue
         for row in pc.indices_nonzero(bad).to_pylist():
             reasons.setdefault(row, f"column {target.name!r}: not a valid {sql_type(target)}")
     result = pa.RecordBatch.from_arrays(columns, schema=schema)
@@ -41,8 +45,10 @@ def convert_batch(batch: Batch, schema: Schema, reject: Reject) -> Batch:
     return result.filter(pa.array([row not in reasons for row in range(batch.num_rows)]))
 
 
-def _convert(values: pa.Array, target: pa.Field) -> tuple[pa.Array, pa.BooleanArray]:
-    """Return the values in the type of `target`, and where they could not be converted."""
+def convert(values: pa.Array, target: pa.Field) -> tuple[pa.Array, pa.BooleanArray | None]:
+    """Return the values in the type of `target`, and where they could not be converted; None is nowhere."""
+    if pa.types.is_string(values.type) and (plain := plain_cast(values, target.type)) is not None:
+        return plain, None
     column, bad = cast_array(values, target)
     if pa.types.is_string(values.type):
         # A program that quotes everything writes "" for a missing number.

@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import Any
 
 from dteg.connectors.base import Capabilities, ChangeSensor, Checkpoint, Context, Extractor, Stream
+from dteg.connectors.native import NativeSource
 from dteg.core.batch import Batch
 from dteg.core.errors import ConfigError, InputError
 
@@ -71,6 +72,22 @@ class FilesExtractor(Extractor[FilesConfig]):
                 self.context.source = file.display
                 yield from self._format.read(file, stream.schema)
                 known[file.display] = file.fingerprint
+
+    def native(self, stream: Stream, since: Checkpoint | None) -> NativeSource | None:
+        """Offer delimited files as they are, when a database would read them as we do."""
+        if not isinstance(self._format, CsvFormat):
+            return None
+        known = dict(since.position.get("files", {})) if since else {}
+        files = [file for file in self._files if known.get(file.display) != file.fingerprint]
+
+        def on_end(file: SourceFile) -> None:
+            known[file.display] = file.fingerprint
+            self._position = known
+
+        source = self._format.native(files, stream.schema, on_end)
+        if source is not None:
+            self._position = known
+        return source
 
     def checkpoint(self, stream: Stream) -> dict[str, Any]:
         """Return all files ever read: one that comes back unchanged is not read again."""

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 
 import pyarrow as pa
 
@@ -35,7 +36,13 @@ class Format(ABC):
 
 
 class InferredFormat(Format):
-    """A format that does not say its types, so that all values are looked at first."""
+    """A format that does not say its types, so that all values are looked at first.
+
+    Attributes:
+        proven: Inferred columns whose values a database reads as we do.
+    """
+
+    proven: AbstractSet[str] = frozenset()
 
     def schema(self, files: list[SourceFile]) -> pa.Schema:
         """Return the declared types and the narrowest ones that hold all other values."""
@@ -45,6 +52,7 @@ class InferredFormat(Format):
         if unknown := inference.unknown_columns:
             message = f"`columns` names {unknown[0]!r}, which no file has"
             raise InputError(message, source=self.config.path)
+        self.proven = inference.proven_columns
         return inference.schema()
 
     @abstractmethod

@@ -11,6 +11,8 @@ import pyarrow.compute as pc
 
 from dteg.core.batch import field
 
+from .plain import longest, plain_cast, starts_with
+
 TIMESTAMP = pa.timestamp("us")
 TIMESTAMPTZ = pa.timestamp("us", tz="UTC")
 # Above this, neighbouring whole numbers share one double.
@@ -18,10 +20,12 @@ _EXACT_IN_DOUBLE = 2**53
 
 _INTEGER = r"^-?(0|[1-9][0-9]*)$"
 _LONG_INTEGER = r"^-?[0-9]{16,}$"
-_FINITE = r"^-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+_FINITE = r"^-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?$"
 _NONFINITE = r"^(?i:-?inf|-?infinity|nan)$"
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 _TIMESTAMP = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].*)?$"
+_LONG_DIGITS = 16
+_DATE_LENGTH = 10
 _BOOLEANS = pa.array(["true", "True", "TRUE", "false", "False", "FALSE"])
 
 
@@ -56,6 +60,9 @@ _TYPES: dict[Kind, tuple[pa.DataType, str | None]] = {
     Kind.TIMESTAMPTZ: (TIMESTAMPTZ, None),
     Kind.JSON: (pa.string(), "jsonb"),
 }
+_PLAIN = {Kind.BIGINT, Kind.WIDE_BIGINT, Kind.DOUBLE, Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ}
+# Kinds whose values a database reads exactly as we do.
+_PROVEN = _PLAIN | {Kind.BOOLEAN, Kind.TEXT, Kind.NULL, Kind.NONFINITE}
 
 
 def join(left: Kind, right: Kind) -> Kind:
@@ -83,12 +90,38 @@ def kind_of_integers(low: int, high: int) -> Kind:
     return Kind.BIGINT
 
 
-def kind_of_text(values: pa.StringArray) -> Kind:
-    """Return the kind of texts as they stand in a CSV file; null and empty texts say nothing."""
-    if pc.any(pc.equal(values, "")).as_py():
+def kind_of_text(values: pa.StringArray, expected: Kind = Kind.NULL) -> Kind:
+    """Return the kind of texts as they stand in a CSV file; null and empty texts say nothing.
+
+    Args:
+        values: The texts.
+        expected: Kind of the texts before, which is tried first and joined with what is returned.
+    """
+    if pc.min(pc.binary_length(values)).as_py() == 0:
         values = values.filter(pc.not_equal(values, ""))
     if values.null_count == len(values):
         return Kind.NULL
+    return _expected_kind(values, expected) or _any_kind(values)
+
+
+def _expected_kind(values: pa.StringArray, expected: Kind) -> Kind | None:
+    """Return the kind of texts that are plainly as expected, without regular expressions."""
+    cast = plain_cast(values, _TYPES[expected][0]) if expected in _PLAIN else None
+    if cast is None:
+        return None
+    if expected in (Kind.BIGINT, Kind.WIDE_BIGINT):
+        if starts_with(values, "0", longer_than=1) or starts_with(values, "-0", longer_than=2):
+            return None
+        bounds = pc.min_max(cast).as_py()
+        return kind_of_integers(bounds["min"], bounds["max"])
+    if expected is Kind.DOUBLE and (longest(values) >= _LONG_DIGITS or _any_match(values, r"^-?0[^.]")):
+        return None
+    if expected is Kind.DATE and longest(values) > _DATE_LENGTH:
+        return None
+    return expected
+
+
+def _any_kind(values: pa.StringArray) -> Kind:
     if _all_match(values, _INTEGER):
         return _kind_of_integer_text(values)
     if _all_match(values, f"{_FINITE}|{_NONFINITE}"):
@@ -100,10 +133,10 @@ def kind_of_text(values: pa.StringArray) -> Kind:
     if not _all_match(values, _TIMESTAMP):
         return Kind.TEXT
     if _all_match(values, _DATE):
-        return Kind.DATE if _casts(values, pa.date32()) else Kind.TEXT
-    if _casts(values, TIMESTAMP):
+        return Kind.DATE if plain_cast(values, pa.date32()) is not None else Kind.TEXT
+    if plain_cast(values, TIMESTAMP) is not None:
         return Kind.TIMESTAMP
-    return Kind.TIMESTAMPTZ if _casts(values, TIMESTAMPTZ) else Kind.TEXT
+    return Kind.TIMESTAMPTZ if plain_cast(values, TIMESTAMPTZ) is not None else Kind.TEXT
 
 
 def _kind_of_integer_text(values: pa.StringArray) -> Kind:
@@ -120,14 +153,6 @@ def _all_match(values: pa.StringArray, pattern: str) -> bool:
 
 def _any_match(values: pa.StringArray, pattern: str) -> bool:
     return bool(pc.any(pc.match_substring_regex(values, pattern)).as_py())
-
-
-def _casts(values: pa.StringArray, type_: pa.DataType) -> bool:
-    try:
-        values.cast(type_)
-    except pa.ArrowInvalid:
-        return False
-    return True
 
 
 class Inference:
@@ -149,6 +174,15 @@ class Inference:
     def is_open(self, name: str) -> bool:
         """Return whether more values can still change the column's type."""
         return name not in self._declared and self._kinds.get(name) is not Kind.TEXT
+
+    def kind(self, name: str) -> Kind:
+        """Return the kind of a column so far."""
+        return self._kinds.get(name, Kind.NULL)
+
+    @property
+    def proven_columns(self) -> set[str]:
+        """Columns that are inferred, and whose values a database reads as we do."""
+        return {name for name, kind in self._kinds.items() if kind in _PROVEN and name not in self._declared}
 
     @property
     def unknown_columns(self) -> list[str]:

@@ -55,7 +55,8 @@ class TextStream:
         while not self._ended and (size < 0 or len(self._buffer) < size):
             self._fill()
         end = len(self._buffer) if size < 0 else size
-        data = bytes(self._buffer[:end])
+        with memoryview(self._buffer) as view:
+            data = bytes(view[:end])
         del self._buffer[:end]
         return data
 
@@ -78,6 +79,8 @@ class TextStream:
 
     def _decode(self, chunk: bytes) -> bytes:
         state = self._decoder.getstate()
+        if self._is_utf8 and not state[0] and chunk.isascii():
+            return chunk
         try:
             text = self._decoder.decode(chunk, final=self._ended)
         except UnicodeDecodeError as error:

@@ -89,7 +89,7 @@ class CopyOut:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"copy {stream}", daemon=True)
         self._heard = 0.0
-        self._cancel: Callable[[], object] = lambda: None
+        self._hang_up: Callable[[], object] = lambda: None
 
     def __enter__(self) -> Self:
         """Start to read."""
@@ -100,7 +100,7 @@ class CopyOut:
         """Stop reading, wherever it is."""
         self._stopped.set()
         with contextlib.suppress(RuntimeError):  # the loop has ended by itself meanwhile
-            self._cancel()
+            self._hang_up()
         self._thread.join(timeout=CONNECT_TIMEOUT_S)
 
     def blocks(self) -> Iterator[bytes]:
@@ -132,25 +132,19 @@ class CopyOut:
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._cancellable())
+            asyncio.run(self._copy())
             self._put(None)
         except BaseException as error:  # noqa: BLE001 - crosses to the reader's thread
             self._put(error)
-
-    async def _cancellable(self) -> None:
-        """Copy until the end, or until `__exit__` no longer waits for a silent source."""
-        task = asyncio.ensure_future(self._copy())
-        loop = asyncio.get_running_loop()
-        self._cancel = lambda: loop.call_soon_threadsafe(task.cancel)
-        if self._stopped.is_set():
-            task.cancel()
-        await task
 
     async def _copy(self) -> None:
         import asyncpg
 
         dsn, settings = asyncpg_arguments(self._url)
         connection = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S, server_settings=settings)
+        loop = asyncio.get_running_loop()
+        # Without it, the end of a silent source's read would wait for the source.
+        self._hang_up = lambda: loop.call_soon_threadsafe(connection.terminate)
         parts: list[bytes] = []
         size = 0
 

@@ -1,10 +1,13 @@
 """Whether the bytes of another server's COPY can go into a table as they are."""
 
 import pyarrow as pa
+from psycopg import sql
 
 from dteg.connectors import NativeFormat, NativeSource
 from dteg.core.errors import ConfigError
 from dteg.core.types import canonical, parse_sql_type, sql_type
+
+from .encode import COPY_OPTIONS
 
 # Types whose binary form is the same on every server of one major version. Enums, domains, composites and
 # the types of extensions hold numbers that each database gives out by itself, so they travel as text.
@@ -70,6 +73,16 @@ def accepted_format(source: NativeSource, target: pa.Schema, version: int) -> Na
         if format_.wire == "csv" or (format_.version == version and all(map(_is_binary_safe, source.schema))):
             return format_
     return "the source offers no format of PostgreSQL"
+
+
+def copy_options(format_: NativeFormat) -> sql.Composable:
+    """Return what stands in the brackets of a COPY that reads this format."""
+    if format_.wire == "binary":
+        return sql.SQL("FORMAT binary")
+    if not format_.options:
+        return sql.SQL(COPY_OPTIONS)
+    options = [sql.SQL(f"{name} {{}}").format(sql.Literal(value)) for name, value in format_.options]
+    return sql.SQL(", ").join([sql.SQL("FORMAT csv"), *options])
 
 
 def _is_binary_safe(column: pa.Field) -> bool:

@@ -14,7 +14,7 @@ A temporary table dies with its connection, so a killed load leaves no staging t
 
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from dteg.connectors import (
     NativeFormat,
     NativeLoadSession,
     NativeSource,
+    RowsNeededError,
     Schema,
 )
 from dteg.core.errors import QualityGateError, TransientError
@@ -41,7 +42,7 @@ from dteg.pipelines.schema_policy import reconcile
 
 from . import publish
 from .encode import COPY_OPTIONS, encode
-from .native import accepted_format
+from .native import accepted_format, copy_options
 from .table import Target, read_target
 
 QUERIES = load_queries(Path(__file__).parent / "journal.sql")
@@ -63,6 +64,7 @@ class PostgresSession(NativeLoadSession):
         }  # fmt: skip
         self._stack = contextlib.ExitStack()
         self._copy: psycopg.Copy | None = None
+        self._relays = False
         self._copied = self._bytes_read = self._rows_rejected = 0
         self._letters: list[DeadLetter] = []
         self._changes: list[str] = []
@@ -99,7 +101,8 @@ class PostgresSession(NativeLoadSession):
             self._make_schema()
             self._connection.execute("BEGIN")
             target = read_target(self._connection, self.plan.target)
-            change = reconcile(target.loadable, schema, self.plan.schema_policy, str(self.plan.target))
+            policy = self.plan.schema_policy if target.exists else "evolve"  # a new table is no drift
+            change = reconcile(target.loadable, schema, policy, str(self.plan.target))
             self._changes = change.notes() if target.exists else []
             if target.exists:
                 self._alterations = publish.alterations(target, change, self.plan)
@@ -119,13 +122,14 @@ class PostgresSession(NativeLoadSession):
         """Send one batch to COPY."""
         self._bytes_read += batch.nbytes
         with translated(COMPONENT, self.plan.stream):
-            self._open_copy(COPY_OPTIONS).write(encode(batch))
+            self._open_copy(sql.SQL(COPY_OPTIONS)).write(encode(batch))
 
     def write_bytes(self, block: bytes, format_: NativeFormat) -> None:
         """Send some bytes to COPY as they are."""
         self._bytes_read += len(block)
-        with translated(COMPONENT, self.plan.stream):
-            self._open_copy("FORMAT binary" if format_.wire == "binary" else COPY_OPTIONS).write(block)
+        self._relays = True
+        with translated(COMPONENT, self.plan.stream), self._refusing_bytes():
+            self._open_copy(copy_options(format_)).write(block)
 
     def greatest(self, column: str) -> Any:
         """Return the greatest value of a column among the staged rows."""
@@ -257,12 +261,22 @@ class PostgresSession(NativeLoadSession):
         row = self._connection.execute(query).fetchone()
         return bool(row and row[0])
 
-    def _open_copy(self, options: str) -> psycopg.Copy:
+    @contextlib.contextmanager
+    def _refusing_bytes(self) -> Iterator[None]:
+        """Ask for rows when the server cannot read the bytes: it does not know which file and row they are from."""
+        try:
+            yield
+        except psycopg.DataError as error:
+            if not self._relays:
+                raise
+            raise RowsNeededError(f"the server refused the bytes: {error.diag.message_primary}") from error
+
+    def _open_copy(self, options: sql.Composable) -> psycopg.Copy:
         """Return the COPY, beginning it at the first row: a load without rows needs none."""
         if self._copy is not None:
             return self._copy
         columns = sql.SQL(", ").join(map(sql.Identifier, self._columns))
-        statement = sql.SQL("COPY {} ({}) FROM STDIN ({})").format(self._into, columns, sql.SQL(options))
+        statement = sql.SQL("COPY {} ({}) FROM STDIN ({})").format(self._into, columns, options)
         self._cursor = self._connection.cursor()
         self._copy = self._stack.enter_context(self._cursor.copy(statement))
         return self._copy
@@ -271,7 +285,8 @@ class PostgresSession(NativeLoadSession):
         if self._copy is None:
             return
         self._copy = None
-        self._stack.close()
+        with self._refusing_bytes():
+            self._stack.close()
         self._copied += self._cursor.rowcount
 
     def _write_dead_letters(self) -> None:
