@@ -1,9 +1,13 @@
 """Runs one pipeline like `dteg run`, telling its phases on standard output so that a test can kill it in one.
 
 child.py FILE
+
+`DTEG_TEST_HOLD=phase` makes it stop at the first such phase, so that a kill there cannot come too late.
 """
 
+import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +19,13 @@ from dteg.pipelines.listener import Listener
 from dteg.pipelines.plan import load_pipeline
 from dteg.pipelines.runner import new_run_id, run_pipeline
 
+HOLD_VARIABLE = "DTEG_TEST_HOLD"
+
 
 def say(phase: str) -> None:
     print(phase, flush=True)
+    if phase == os.environ.get(HOLD_VARIABLE):
+        time.sleep(60)  # waits here for its end
 
 
 class Phases(Listener):
