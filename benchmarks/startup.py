@@ -42,7 +42,8 @@ def measure(server: str, home: Path) -> dict[str, float]:
         dteg("run", "reference", env=env)
         result, wall = dteg("run", "flights", env=env)
     stream, transform = result["streams"][0], result["transforms"][0]
-    phases = {name: stream[f"{name}_s"] for name in ("extract", "process", "load", "check")}
+    # Extract, process and load overlap: what counts is the time from opening both ends to the publish.
+    phases = {"load": stream["seconds"], "check": stream["check_s"]}
     # Importing dbt is start-up too; it runs while the load waits, and only what is left counts here.
     phases["dbt"] = transform["seconds"] - transform["startup_s"]
     return {"wall": wall, **phases, "startup": wall - sum(phases.values())}
