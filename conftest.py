@@ -2,7 +2,7 @@
 
 import signal
 
-pytest_plugins = ["dteg.testing.fixtures"]
+pytest_plugins = ["dteg.testing.fixtures", "dteg.testing.mongodb"]
 
 # A shell's background job starts with SIGINT ignored, and so would every program a test starts and interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

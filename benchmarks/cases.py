@@ -233,7 +233,7 @@ _UPSERT = (
 )
 MERGE = Case(
     "merge",
-    "merge of 2 % changed rows by key",
+    "merge of changed rows by key",
     (
         Contestant(
             "psql",

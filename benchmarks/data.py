@@ -27,8 +27,8 @@ COLUMNS = {
     "l_comment": "text",
 }
 DDL = ", ".join(f"{name} {type_}" for name, type_ in COLUMNS.items())
-# A new file of rows that changed, out of every so many; 100,000 of 5 million.
-CHANGED_OF = 50
+CHANGED_ROWS = 100_000
+LEAST_CHANGED_OF = 50
 
 
 def generate(rows: int, generator: Environment) -> Path:
@@ -62,8 +62,14 @@ def fill_source(server: Server, path: Path) -> int:
     return int(str(server.row("source", "SELECT count(*) FROM lineitem")[0]))
 
 
-def make_delta(server: Server, round_: int) -> None:
-    """Make the table `delta`: 2 % of the rows changed and 0.04 % new, other ones in each round."""
+def changed_of(rows: int) -> int:
+    """Return out of how many rows one changes: 100,000 from five million on, below that 2 %."""
+    return max(LEAST_CHANGED_OF, rows // CHANGED_ROWS)
+
+
+def make_delta(server: Server, round_: int, rows: int) -> None:
+    """Make the table `delta`: the changed rows and a fiftieth as many new ones, others in each round."""
+    out_of = changed_of(rows)
     columns = ", ".join(COLUMNS)
     changed = columns.replace("l_tax", f"(l_tax + 0.0{round_ % 9 + 1})::numeric(15,2) AS l_tax").replace(
         "l_comment", f"'changed in round {round_}' AS l_comment"
@@ -75,8 +81,8 @@ def make_delta(server: Server, round_: int) -> None:
         "source",
         "DROP TABLE IF EXISTS delta",
         f"CREATE TABLE delta AS SELECT {changed} FROM lineitem"
-        f" WHERE {number} % {CHANGED_OF} = {round_ % CHANGED_OF}"
-        f" UNION ALL SELECT {new} FROM lineitem WHERE {number} % {CHANGED_OF * 50} = {round_}",
+        f" WHERE {number} % {out_of} = {round_ % out_of}"
+        f" UNION ALL SELECT {new} FROM lineitem WHERE {number} % {out_of * 50} = {round_}",
         *(
             f"ALTER TABLE delta ALTER {name} TYPE {type_}"
             for name, type_ in COLUMNS.items()

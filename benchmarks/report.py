@@ -8,24 +8,26 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from benchmarks import targets
+from benchmarks import summary, targets
 from benchmarks.cases import CASES, Case
-from benchmarks.transfer import Outcome, Run
+from benchmarks.journal import Outcome
+from benchmarks.transfer import Run
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = summary.RESULTS
 COLOURS = {"limit": "#9aa3ad", "dteg": "#2463eb", "peer": "#d0894a"}
 
 
-def values(outcome: Outcome, metric: str) -> list[float]:
-    return [each.cpu_s if metric == "cpu" else each.wall_s for each in outcome.rounds]
+def values(outcome: Outcome, metric: str) -> dict[str, float]:
+    return {name: each.cpu_s if metric == "cpu" else each.wall_s for name, each in outcome.rounds.items()}
 
 
 def ratio(over: Outcome, under: Outcome, metric: str) -> float | None:
     """Return the median over the rounds of one's value by the other's; None unless both may be quoted."""
-    if not (over.counts and under.counts and len(over.rounds) == len(under.rounds)):
+    if not (over.counts and under.counts):
         return None
-    pairs = zip(values(over, metric), values(under, metric), strict=True)
-    return statistics.median(one / other for one, other in pairs)
+    above, below = values(over, metric), values(under, metric)
+    pairs = [(above[name], below[name]) for name in above if name in below]
+    return statistics.median(one / other for one, other in pairs) if pairs else None
 
 
 def ratios(case: Case, outcomes: list[Outcome]) -> list[dict[str, Any]]:
@@ -72,7 +74,10 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         "path": outcome.path,
         "replay_wrote": outcome.replay_wrote,
         "types": outcome.types,
-        "rounds": [{name: round(getattr(each, name), 3) for name in names} for each in outcome.rounds],
+        "rounds": [
+            {"round": round_, **{name: round(getattr(each, name), 3) for name in names}}
+            for round_, each in outcome.rounds.items()
+        ],
     }
 
 
@@ -121,7 +126,7 @@ def _met(reached: bool) -> str:
 def _memory(outcomes: list[Outcome]) -> list[str]:
     lines = []
     for each in (each for each in outcomes if each.path and each.counts):
-        peak, most = max(one.rss_mb for one in each.rounds), targets.most_mb(each.path)
+        peak, most = max(one.rss_mb for one in each.rounds.values()), targets.most_mb(each.path)
         lines.append(f"  {each.contestant.name}: peak {peak:.0f} MB (target {most}: {_met(peak <= most)})")
     return lines
 
@@ -130,7 +135,7 @@ def _numbers(outcome: Outcome) -> str:
     if outcome.problem or not outcome.rounds:
         return f"no result: {outcome.problem or 'not run'}"
     medians = [
-        statistics.median(getattr(each, name) for each in outcome.rounds)
+        statistics.median(getattr(each, name) for each in outcome.rounds.values())
         for name in ("wall_s", "cpu_s", "rss_mb")
     ]
     content = "equal" if outcome.equal else "DIFFERS: not quoted"
@@ -163,7 +168,9 @@ def chart(run: Run) -> str:
     y = 30
     for name, outcomes in run.cases.items():
         case = CASES[name]
-        shown = [(each, statistics.median(values(each, case.metric))) for each in outcomes if each.counts]
+        shown = [
+            (each, statistics.median(values(each, case.metric).values())) for each in outcomes if each.counts
+        ]
         if not shown:
             continue
         unit = "CPU seconds" if case.metric == "cpu" else "seconds"
@@ -196,3 +203,4 @@ def write(run: Run) -> None:
     (RESULTS / f"{name}.md").write_text(markdown(run))
     (RESULTS / f"{name}.svg").write_text(chart(run))
     print("\n" + table(run))
+    summary.write()

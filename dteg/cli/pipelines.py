@@ -37,7 +37,7 @@ def run(
     ] = False,
 ) -> int:
     """Run a pipeline in this process: extract, process, load, check, transform."""
-    from dteg.cli.progress import RunProgress, print_result
+    from dteg.cli.progress import print_result, progress_display
     from dteg.core.project import Project
     from dteg.pipelines.plan import find_pipeline_file, load_pipeline
     from dteg.pipelines.runner import explain_pipeline, new_run_id, run_pipeline
@@ -48,7 +48,7 @@ def run(
     if explain:
         print(*explain_pipeline(loaded), sep="\n")
         return 0
-    with RunProgress(loaded, quiet=as_json) as progress:
+    with progress_display(quiet=as_json) as progress:
         result = run_pipeline(loaded, run_id=run_id, full_refresh=full_refresh, listener=progress)
     if as_json:
         print(json.dumps(result.to_json(), default=str))

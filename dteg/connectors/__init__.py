@@ -20,9 +20,17 @@ from dteg.connectors.base import (
     Processor,
     SchemaPolicy,
     Stream,
+    Transformer,
 )
-from dteg.connectors.native import NativeFormat, NativeLoadSession, NativeSource, RowsNeededError
+from dteg.connectors.native import (
+    NativeFormat,
+    NativeLoadSession,
+    NativeSource,
+    RowsNeededError,
+    TypesNeededError,
+)
 from dteg.core.batch import Batch, Schema
+from dteg.core.columns import Column, Columns
 from dteg.core.config import ConnectionUrl, Secret
 
 __all__ = [
@@ -30,6 +38,8 @@ __all__ = [
     "Capabilities",
     "ChangeSensor",
     "Checkpoint",
+    "Column",
+    "Columns",
     "ConnectionUrl",
     "Connector",
     "ConnectorConfig",
@@ -50,4 +60,6 @@ __all__ = [
     "SchemaPolicy",
     "Secret",
     "Stream",
+    "Transformer",
+    "TypesNeededError",
 ]

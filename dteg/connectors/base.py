@@ -1,4 +1,4 @@
-"""The contracts of connectors: what an extractor, a processor, a loader and a change sensor owe the engine.
+"""The contracts of connectors: what an extractor, processor, loader, transformer and change sensor owe the engine.
 
 A connector is a class with a config model. It holds only what is special about its system;
 retries, checkpoints, casts, dead letters and schema policies belong to the engine.
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeVar, get_args, get_origin
 
 from dteg.core.batch import Batch, Schema
+from dteg.core.columns import AnySchema
 from dteg.core.config import ConfigModel
 from dteg.core.identifiers import TableName
 from dteg.core.project import Project
@@ -39,6 +40,7 @@ class Capabilities:
         dispositions: What a loader can do with rows.
         transactional: A loader publishes data, state and load id in one transaction.
         row_preserving: A processor returns each row it was given, in order.
+        takes_columns: A loader can begin a load with `Columns`, and then returns `Columns`; it needs no Arrow schema.
     """
 
     incremental: bool = False
@@ -46,6 +48,7 @@ class Capabilities:
     dispositions: frozenset[Disposition] = frozenset()
     transactional: bool = False
     row_preserving: bool = False
+    takes_columns: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +57,24 @@ class Stream:
 
     Attributes:
         name: Stable name, unique within the extractor.
-        schema: Arrow schema that every batch of the stream has.
+        columns: Arrow schema that every batch of the stream has, or what it follows from.
         primary_key: Columns that identify a record, if the source knows them.
         cursor_field: Column by which the extractor can filter and whose values only grow.
+        is_guess: The types are those of a part of the records; what `native` offers proves them while it is read.
     """
 
     name: str
-    schema: Schema
+    columns: AnySchema
     primary_key: tuple[str, ...] = ()
     cursor_field: str | None = None
+    is_guess: bool = False
+
+    @property
+    def schema(self) -> Schema:
+        """The Arrow schema that every batch of the stream has."""
+        from dteg.core.types import arrow_schema
+
+        return arrow_schema(self.columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +123,14 @@ class Context:
         run_id: Identity of the run.
         dead_letters: Where a connector puts records it cannot read; the engine empties it after each batch.
         source: What the extractor reads now, such as a file; for messages about its records.
+        may_guess: A stream that `native` will offer may be described by a guess.
     """
 
     project: Project
     run_id: str = ""
     dead_letters: list[DeadLetter] = field(default_factory=list)
     source: str = ""
+    may_guess: bool = False
 
     def reject(self, reason: str, position: str, payload: dict[str, Any]) -> None:
         """Set one record aside."""
@@ -229,6 +243,19 @@ class Processor(Connector[ConfigT]):
         """Return the processed batch; put records that are refused into `self.context.reject(...)`."""
 
 
+class Transformer(Connector[ConfigT]):
+    """Changes tables of the warehouse after the loads, by SQL."""
+
+    @abstractmethod
+    def sql(self) -> str:
+        """Return the statements, from the config alone: no I/O, the same each time.
+
+        They run in one transaction, so that all of them take effect or none, and must not begin or end one. A run
+        may be repeated: running them twice must leave the same as running them once. Nothing is bound to them, so
+        names are quoted (`dteg.core.identifiers`), and values come as literals (`psycopg.sql.Literal`).
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class LoadPlan:
     """All a loader has to know about one load.
@@ -237,7 +264,7 @@ class LoadPlan:
         pipeline: Name of the pipeline.
         stream: Name of the stream.
         target: Table, or the stream name for loaders without tables.
-        schema: Schema of the batches that will be written.
+        schema: Schema of the batches that will be written; `Columns` only for a loader that takes them.
         disposition: What to do with rows that are there already.
         load_id: Identity of this load: a load id that was committed is never loaded again.
         primary_key: Columns for merge and scd2.
@@ -249,7 +276,7 @@ class LoadPlan:
     pipeline: str
     stream: str
     target: TableName
-    schema: Schema
+    schema: AnySchema
     disposition: Disposition
     load_id: str
     primary_key: tuple[str, ...] = ()

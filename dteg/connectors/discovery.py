@@ -2,7 +2,8 @@
 
 Looked at, in this order: the project's `components/` folder, packages that declare an entry
 point in the group `dteg.components`, and the connectors that come with dteg. The first one of
-a kind and name wins, so a project can replace a connector by a copy of its own.
+a kind and name wins, so a project can replace a connector by a copy of its own. `dteg://namespace/name`
+means that of the namespace only, whatever else has the name.
 """
 
 import hashlib
@@ -10,20 +11,33 @@ import importlib
 import importlib.util
 import sys
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from dteg.connectors.base import Connector, ConnectorConfig, Context, Extractor, Loader, Processor
+from dteg.connectors.base import (
+    Connector,
+    ConnectorConfig,
+    Context,
+    Extractor,
+    Loader,
+    Processor,
+    Transformer,
+)
 from dteg.core.errors import ConfigError, Problem
 from dteg.core.project import Project
 from dteg.core.suggest import did_you_mean
 from dteg.manifest import MANIFEST_NAME, ComponentKind, Manifest, read_manifest
 
 ENTRY_POINT_GROUP = "dteg.components"
-_BASES: dict[str, type[Connector[Any]]] = {"extractor": Extractor, "processor": Processor, "loader": Loader}
+_BASES: dict[str, type[Connector[Any]]] = {
+    "extractor": Extractor,
+    "processor": Processor,
+    "loader": Loader,
+    "transformer": Transformer,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +106,17 @@ def _in_folder(root: Path, package: str = "") -> Iterator[Component]:
 
 def _installed() -> Iterator[Component]:
     for entry in entry_points(group=ENTRY_POINT_GROUP):
-        if folder := _package_dir(entry.value):
+        if folder := _installed_dir(entry):
             yield Component(read_manifest(folder / MANIFEST_NAME), folder, entry.value)
+
+
+def _installed_dir(entry: EntryPoint) -> Path | None:
+    """Return where an installed component lies, without running code of it or of a package above it."""
+    if entry.dist:
+        folder = Path(str(entry.dist.locate_file(entry.value.replace(".", "/"))))
+        if (folder / MANIFEST_NAME).is_file():
+            return folder
+    return None if "." in entry.value else _package_dir(entry.value)
 
 
 def _package_dir(package: str) -> Path | None:
@@ -102,12 +125,19 @@ def _package_dir(package: str) -> Path | None:
     return Path(locations[0]) if locations else None
 
 
-Components = Mapping[tuple[ComponentKind, str], Component]
+class Components(dict[tuple[ComponentKind, str], Component]):
+    """Components by (kind, name), as a plain name means them; `everything` has those behind them too."""
+
+    def __init__(self, everything: Iterable[Component] = ()) -> None:
+        """Take components, the most wanted first."""
+        super().__init__()
+        self.everything = list(everything)
+        for component in self.everything:
+            self.setdefault((component.manifest.kind, component.manifest.name), component)
 
 
 def discover(project: Project | None = None) -> Components:
     """Return all components by (kind, name), importing none of them."""
-    found: dict[tuple[ComponentKind, str], Component] = {}
     own = _package_dir("components")
     sources: list[Iterator[Component]] = []
     if project and project.components_dir.is_dir() and project.components_dir != own:
@@ -115,10 +145,7 @@ def discover(project: Project | None = None) -> Components:
     sources.append(_installed())
     if own:
         sources.append(_in_folder(own, "components"))
-    for source in sources:
-        for component in source:
-            found.setdefault((component.manifest.kind, component.manifest.name), component)
-    return found
+    return Components(component for source in sources for component in source)
 
 
 def find(kind: ComponentKind, type_name: str, found: Components) -> Component:
@@ -126,19 +153,35 @@ def find(kind: ComponentKind, type_name: str, found: Components) -> Component:
 
     Args:
         kind: What it must be.
-        type_name: Its name; `dteg://` and a namespace may stand before it, and `-extractor` after it.
+        type_name: Its name, and `-extractor` may stand after it; or with a namespace: `dteg://namespace/name`.
         found: What `discover` returned.
 
     Raises:
         ConfigError: There is none; the message says the command that installs it.
     """
-    name = type_name.removeprefix("dteg://").rsplit("/", 1)[-1].replace("-", "_")
-    component = found.get((kind, name)) or found.get((kind, name.removesuffix(f"_{kind}")))
-    if component:
+    reference = type_name.removeprefix("dteg://")
+    namespace, slash, last = reference.rpartition("/")
+    name = last.replace("-", "_")
+    names = (name, name.removesuffix(f"_{kind}"))
+    if slash:
+        for each in found.everything:
+            manifest = each.manifest
+            if (manifest.namespace, manifest.kind) == (namespace, kind) and manifest.name in names:
+                return each
+    elif component := found.get((kind, names[0])) or found.get((kind, names[1])):
         return component
+    raise ConfigError(f"no {kind} {type_name!r}; {_remedy(kind, type_name, found)}")
+
+
+def _remedy(kind: ComponentKind, type_name: str, found: Components) -> str:
+    reference = type_name.removeprefix("dteg://")
+    # With its kind: an extractor and a loader may share a name.
+    slug = reference.replace("_", "-").removesuffix(f"-{kind}") + f"-{kind}"
+    install = f"install it with: dteg install marketplace://{slug}"
+    if "/" in reference or reference != type_name:
+        return install
     names = sorted(known for known_kind, known in found if known_kind == kind)
-    if type_name.startswith("dteg://"):
-        remedy = f"install it with: dteg install marketplace://{type_name.removeprefix('dteg://')}"
-    else:
-        remedy = did_you_mean(name, names) or f"there are: {', '.join(names)}"
-    raise ConfigError(f"no {kind} {type_name!r}; {remedy}")
+    names += ["dbt", "sql"] if kind == "transformer" else []
+    if near := did_you_mean(reference.replace("-", "_"), names):
+        return near
+    return f"there are: {', '.join(names)}; if it is in the marketplace, {install}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from dteg.connectors.base import LoadSession
-from dteg.core.batch import Schema
+from dteg.core.columns import AnySchema
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,10 @@ class RowsNeededError(Exception):
     """The bytes hold something that only the path of batches can deal with; says what."""
 
 
+class TypesNeededError(Exception):
+    """The types of a guessed stream were wrong, or may be: it has to be described again from all of its values."""
+
+
 class NativeSource(ABC):
     """One stream of an extractor, as bytes.
 
@@ -39,7 +43,7 @@ class NativeSource(ABC):
         formats: Formats it can be read in, best first.
     """
 
-    schema: Schema
+    schema: AnySchema
     formats: tuple[NativeFormat, ...]
 
     @abstractmethod
@@ -48,6 +52,7 @@ class NativeSource(ABC):
 
         Raises:
             RowsNeededError: The stream has to be read as batches; at the latest before the last block ends.
+            TypesNeededError: The stream was guessed, and its types are others; as late.
             TransientError: Reading may succeed later.
             PermanentError: It cannot succeed.
         """

@@ -12,6 +12,7 @@ class ConfigModel(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
+        defer_build=True,  # most models of a file are never used by one run
         frozen=True,
         validate_default=True,
         hide_input_in_errors=True,  # an input may be a secret

@@ -39,7 +39,6 @@ SETTINGS = {
     "shared_buffers": "256MB",
     "max_wal_size": "4GB",
     "checkpoint_timeout": "15min",
-    "wal_compression": "on",
     "max_connections": "200",
     "listen_addresses": "",
     "unix_socket_permissions": "0700",

@@ -12,6 +12,11 @@ DtegError                  the root; `exit_code` is what the CLI returns
       SchemaDriftError 1   the source no longer fits the target under the chosen policy
     RecordError        1   one record is bad: it goes to the dead letters
   QualityGateError     1   data refused; carries the failed checks
+  RegistryError        1   the marketplace refused, or could not answer
+    NotFoundError      1   there is no such thing, or not for you
+    ConflictError      1   it exists already, or changed meanwhile
+    DeniedError        1   log in, or ask for the right
+    UnavailableError   1   try later; carries `retry_after_s`
 
 Messages never hold a secret: connectors raise these from their driver's errors, and pass
 texts of drivers through `dteg.core.secrets.redact` first.
@@ -155,4 +160,38 @@ class QualityGateError(DtegError):
     def __init__(self, message: str, *, failed: Sequence[str] = ()) -> None:
         """Remember the failed checks."""
         self.failed = list(failed)
+        super().__init__(message)
+
+
+class RegistryError(DtegError):
+    """The marketplace refused a request: the message says why and what to do."""
+
+
+class NotFoundError(RegistryError):
+    """There is no such thing, or it is not for you to see: check the name."""
+
+
+class ConflictError(RegistryError):
+    """It exists already, or changed meanwhile: read it again, or choose another name or version."""
+
+
+class DeniedError(RegistryError):
+    """Not allowed: log in, or ask an owner for the right.
+
+    Attributes:
+        authenticate: Whether logging in could help.
+    """
+
+    def __init__(self, message: str, *, authenticate: bool = False) -> None:
+        """Remember whether logging in could help."""
+        self.authenticate = authenticate
+        super().__init__(message)
+
+
+class UnavailableError(RegistryError):
+    """The marketplace, or what it stands on, does not answer now: try again after `retry_after_s`."""
+
+    def __init__(self, message: str, *, retry_after_s: float = 5.0) -> None:
+        """Remember how long to wait."""
+        self.retry_after_s = retry_after_s
         super().__init__(message)

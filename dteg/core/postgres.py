@@ -9,6 +9,7 @@ import psycopg
 from psycopg import errors as pg_errors
 
 from dteg.core.errors import DtegError, PermanentError, TransientError
+from dteg.core.liveness import IDLE_TIMEOUT_S, KEEPALIVES, STATEMENT_TIMEOUT_S, WatchedConnection
 from dteg.core.secrets import redact
 
 APPLICATION_NAME = "dteg"
@@ -23,6 +24,9 @@ SESSION_SETTINGS = {
     "lc_monetary": "C",
     "client_min_messages": "warning",
 }
+
+# The server, too, notices within half a minute that we are gone, and gives the locks of the session back.
+SERVER_KEEPALIVES = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "4"}
 
 # psycopg warns of a COPY that could not end because its connection broke; our error says that and more.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
@@ -39,25 +43,44 @@ _TRANSIENT_STATES = frozenset(
 )  # fmt: skip
 
 
-def connect(url: str, *, component: str = "postgres", **options: Any) -> "psycopg.Connection[Any]":
-    """Open an autocommit connection whose session speaks UTC and ISO dates.
+def connect(
+    url: str,
+    *,
+    component: str = "postgres",
+    idle_timeout_s: float = IDLE_TIMEOUT_S,
+    statement_timeout_s: float = STATEMENT_TIMEOUT_S,
+    lock_timeout_s: float = 0,
+) -> WatchedConnection:
+    """Open an autocommit connection whose session speaks UTC and ISO dates; no wait on it is without an end.
+
+    Args:
+        url: The server and database.
+        component: Who asks, for errors.
+        idle_timeout_s: Silence after which the server is asked whether it still works for us.
+        statement_timeout_s: Longest time of one statement, even if it does.
+        lock_timeout_s: Longest wait for a lock on a table; 0 is as long as the statement may take.
 
     Raises:
         TransientError: The server does not answer or is full.
         PermanentError: It refuses us.
     """
+    settings = {**SESSION_SETTINGS, **SERVER_KEEPALIVES, "lock_timeout": str(int(lock_timeout_s * 1000))}
+    options: dict[str, Any] = {
+        "application_name": APPLICATION_NAME,
+        "client_encoding": "utf8",
+        "options": " ".join(f"-c {name}={value}" for name, value in settings.items()),
+        **KEEPALIVES,
+    }
+    if "connect_timeout=" not in url:
+        options["connect_timeout"] = CONNECT_TIMEOUT_S
+
+    def open_() -> WatchedConnection:
+        return WatchedConnection.connect(url, autocommit=True, **options)
+
     with translated(component):
-        return psycopg.connect(
-            url,
-            autocommit=True,
-            connect_timeout=CONNECT_TIMEOUT_S,
-            application_name=APPLICATION_NAME,
-            client_encoding="utf8",
-            options=" ".join(f"-c {name}={value}" for name, value in SESSION_SETTINGS.items()),
-            # A peer that is gone is noticed after about 30 s instead of two hours.
-            keepalives=1, keepalives_idle=10, keepalives_interval=5, keepalives_count=4, tcp_user_timeout=30_000,
-            **options,
-        )  # fmt: skip
+        connection = open_()
+        connection.watch(open_, idle_timeout_s, statement_timeout_s)
+        return connection
 
 
 @contextlib.contextmanager
@@ -85,12 +108,16 @@ def error_for_state(state: str | None, message: str, component: str, stream: str
     return kind(redact(message), component=component, stream=stream)
 
 
+_HOPELESS = (
+    "password", "authentication", "does not exist", "could not translate host", "failed to resolve host",
+    "pg_hba.conf", "permission denied for database", "not permitted to log in", "does not support SSL",
+    "certificate", "invalid port number",
+)  # fmt: skip
+
+
 def _hopeless(message: str) -> bool:
     """Whether a failure without SQLSTATE, so from the client library, will not go away by itself."""
-    return any(
-        text in message
-        for text in ("password", "authentication", "does not exist", "could not translate host")
-    )
+    return any(text in message for text in _HOPELESS)
 
 
 def _message(error: psycopg.Error) -> str:

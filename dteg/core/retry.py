@@ -3,24 +3,24 @@
 import random
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from pydantic import Field
 
 from dteg.core.config import ConfigModel
 from dteg.core.errors import TransientError
 
-if TYPE_CHECKING:
-    import tenacity
-
 T = TypeVar("T")
 
 
 class RetryPolicy(ConfigModel):
-    """How often and how patiently a transient failure is tried again."""
+    """How often and how patiently a transient failure is tried again.
 
-    max_attempts: int = Field(4, ge=1, le=20, description="Attempts in all, the first one included.")
-    base_delay_s: float = Field(0.5, gt=0, le=60, description="Upper bound of the first wait.")
+    The default waits 30 to 61 s in all, which is longer than a server takes to restart and recover.
+    """
+
+    max_attempts: int = Field(7, ge=1, le=20, description="Attempts in all, the first one included.")
+    base_delay_s: float = Field(1.0, gt=0, le=60, description="Upper bound of the first wait.")
     max_delay_s: float = Field(30.0, gt=0, le=3600, description="Upper bound of any wait.")
 
     def allows(self, error: BaseException) -> bool:
@@ -28,11 +28,14 @@ class RetryPolicy(ConfigModel):
         return isinstance(error, TransientError) and (error.retry_after_s or 0) <= self.max_delay_s
 
     def delay_s(self, attempt: int, error: TransientError, rng: random.Random) -> float:
-        """Return the wait after failed attempt number `attempt` (from 1): full jitter, or what was asked."""
+        """Return the wait after failed attempt number `attempt` (from 1), or what was asked.
+
+        Half of it is jitter: all of it would let one run in ten use up its attempts within a restart.
+        """
         if error.retry_after_s is not None:
             return error.retry_after_s
         ceiling: float = min(self.max_delay_s, self.base_delay_s * 2.0 ** (attempt - 1))
-        return rng.uniform(0, ceiling)
+        return rng.uniform(ceiling / 2, ceiling)
 
 
 def call_with_retry(
@@ -60,29 +63,15 @@ def call_with_retry(
     Raises:
         TransientError: The last one, after `max_attempts`, or one that asks to wait longer than `max_delay_s`.
     """
-    import tenacity
-
     source = rng or random.Random()  # noqa: S311 - jitter, not cryptography
-
-    def wait(state: tenacity.RetryCallState) -> float:
-        return policy.delay_s(state.attempt_number, _failure(state), source)
-
-    def tell(state: tenacity.RetryCallState) -> None:
-        on_retry(state.attempt_number, state.next_action.sleep if state.next_action else 0.0, _failure(state))
-
-    retrying = tenacity.Retrying(
-        stop=tenacity.stop_after_attempt(policy.max_attempts),
-        retry=tenacity.retry_if_exception(policy.allows),
-        wait=wait,
-        before_sleep=tell,
-        sleep=sleep,
-        reraise=True,
-    )
-    return retrying(action)
-
-
-def _failure(state: "tenacity.RetryCallState") -> TransientError:
-    error = state.outcome.exception() if state.outcome else None
-    if not isinstance(error, TransientError):
-        raise TypeError(f"asked to wait after {error!r}, which is not tried again")
-    return error
+    attempt = 1
+    while True:
+        try:
+            return action()
+        except TransientError as error:
+            if attempt >= policy.max_attempts or not policy.allows(error):
+                raise
+            delay_s = policy.delay_s(attempt, error, source)
+            on_retry(attempt, delay_s, error)
+        sleep(delay_s)
+        attempt += 1

@@ -1,21 +1,34 @@
 """SQL types and Arrow types: which one stands for which, and safe casts between them.
 
 A SQL type that Arrow has no match for (`jsonb`, `uuid`, `interval`, arrays, `numeric` without
-precision) travels as text, with its SQL type kept in the field; see `dteg.core.batch`.
+precision) travels as text, with its SQL type kept in the field; see `dteg.core.batch`. What needs
+no Arrow is in `dteg.core.sql_types` and `dteg.core.columns`.
 """
 
-import re
-from typing import NamedTuple
+from collections.abc import Mapping
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from dteg.core import converters as steps
-from dteg.core.batch import field, sql_type_of
+from dteg.core.batch import SQL_TYPE_KEY, Schema, field, sql_type_of
+from dteg.core.columns import AnySchema, Columns, sql_type
 from dteg.core.errors import ConfigError
-from dteg.core.suggest import did_you_mean
+from dteg.core.sql_types import AS_TEXT, canonical, is_arrow_decimal, parse_sql_type
 
-MAX_NUMERIC_DIGITS = 76  # of Arrow's decimal256
+__all__ = [
+    "arrow_schema",
+    "arrow_type",
+    "canonical",
+    "cast_array",
+    "cast_exactly",
+    "check_castable",
+    "parse_sql_type",
+    "sql_field",
+    "sql_type",
+    "sql_type_of_arrow",
+    "with_sql_types",
+]
 
 _ARROW: dict[str, pa.DataType] = {
     "smallint": pa.int16(),
@@ -32,73 +45,7 @@ _ARROW: dict[str, pa.DataType] = {
     "timestamp": pa.timestamp("us"),
     "timestamptz": pa.timestamp("us", tz="UTC"),
 }
-_AS_TEXT = [
-    "bit", "bit varying", "box", "char", "cidr", "circle", "citext", "hstore", "inet", "interval", "json", "jsonb",
-    "line", "lseg", "macaddr", "macaddr8", "money", "name", "numeric", "path", "pg_lsn", "point", "polygon",
-    "timetz", "tsquery", "tsvector", "uuid", "xml",
-]  # fmt: skip
-_ARROW |= dict.fromkeys(_AS_TEXT, pa.string())
-
-_ALIASES = {
-    "int2": "smallint", "smallserial": "smallint", "int": "integer", "int4": "integer", "serial": "integer",
-    "int8": "bigint", "bigserial": "bigint", "long": "bigint", "decimal": "numeric", "number": "numeric",
-    "float4": "real", "float8": "double precision", "double": "double precision", "float": "double precision",
-    "bool": "boolean", "string": "text", "character varying": "varchar", "character": "char", "bpchar": "char",
-    "binary": "bytea", "blob": "bytea", "varbit": "bit varying", "datetime": "timestamp",
-    "timestamp without time zone": "timestamp", "timestamp with time zone": "timestamptz",
-    "time without time zone": "time", "time with time zone": "timetz",
-}  # fmt: skip
-
-_SHAPE = re.compile(
-    r"^(?P<head>[a-z_0-9 ]+?)\s*(?:\(\s*(?P<args>[^)]*)\)\s*(?P<tail>[a-z ]*?))?\s*(?P<array>(?:\[\d*\])*)$"
-)
-
-
-class SqlType(NamedTuple):
-    """A SQL type taken apart: `numeric(15,2)` is `("numeric", (15, 2), "")`."""
-
-    name: str
-    arguments: tuple[int, ...] = ()
-    array: str = ""
-
-    def __str__(self) -> str:
-        """Render in the shortest usual form."""
-        inner = f"({','.join(map(str, self.arguments))})" if self.arguments else ""
-        return f"{self.name}{inner}{self.array}"
-
-
-def parse_sql_type(text: str) -> SqlType:
-    """Take a SQL type apart and replace aliases by the usual name.
-
-    Raises:
-        ConfigError: No type of that name is known; with the near miss.
-    """
-    match = _SHAPE.match(" ".join(text.lower().split()))
-    name = f"{match['head']} {match['tail'] or ''}".strip() if match else text
-    name = _ALIASES.get(name, name)
-    if match is None or name not in _ARROW:
-        known = {*_ARROW, *_ALIASES}
-        raise ConfigError(
-            f"unknown type {text!r}; {did_you_mean(name, known) or 'use a type of PostgreSQL'}".strip()
-        )
-    parts = [part.strip() for part in (match["args"] or "").split(",") if part.strip()]
-    if not all(re.fullmatch(r"-?\d{1,6}", part) for part in parts):
-        raise ConfigError(f"type {text!r}: what stands in the brackets must be numbers")
-    arguments = tuple(int(part) for part in parts)
-    if match["head"] == "float" and arguments:
-        return SqlType("real" if arguments[0] <= 24 else "double precision", (), match["array"])
-    return SqlType(name, arguments, match["array"])
-
-
-def canonical(sql_type: str) -> str:
-    """Return the usual name of a SQL type, so that `int8` and `bigint` compare equal; unknown ones as they are."""
-    try:
-        name, arguments, array = parse_sql_type(sql_type)
-    except ConfigError:
-        return sql_type.strip()
-    if name == "numeric" and len(arguments) == 1:
-        arguments = (*arguments, 0)
-    return str(SqlType(name, arguments, array))
+_ARROW |= dict.fromkeys(AS_TEXT, pa.string())
 
 
 def arrow_type(sql_type: str, *, unknown: pa.DataType | None = None) -> pa.DataType:
@@ -112,19 +59,17 @@ def arrow_type(sql_type: str, *, unknown: pa.DataType | None = None) -> pa.DataT
         ConfigError: Unknown name and no `unknown`; with the near miss.
     """
     try:
-        name, arguments, array = parse_sql_type(sql_type)
+        type_ = parse_sql_type(sql_type)
     except ConfigError:
         if unknown is None:
             raise
         return unknown
-    if array:
+    if type_.array:
         return pa.string()
-    if name == "numeric" and arguments:
-        precision, scale = arguments[0], (*arguments, 0)[1]
-        if not (1 <= precision <= MAX_NUMERIC_DIGITS and 0 <= scale <= precision):
-            return pa.string()
+    if is_arrow_decimal(type_):
+        precision, scale = (*type_.arguments, 0)[:2]
         return pa.decimal128(precision, scale) if precision <= 38 else pa.decimal256(precision, scale)
-    return _ARROW[name]
+    return _ARROW[type_.name]
 
 
 def sql_field(name: str, sql_type: str, *, nullable: bool = True) -> pa.Field:
@@ -146,14 +91,35 @@ _BY_ARROW_ID = {
 }  # fmt: skip
 
 
-def sql_type(field: pa.Field) -> str:
-    """Return the SQL type of a column: the one its field carries, else the one for its Arrow type."""
-    return sql_type_of(field) or _sql_type_of_arrow(field.type)
+def arrow_schema(columns: AnySchema) -> Schema:
+    """Return columns as an Arrow schema; a type Arrow has no match for, such as an enum, travels as text."""
+    if not isinstance(columns, Columns):
+        return columns
+    return pa.schema(
+        [
+            field(each.name, arrow_type(each.sql_type, unknown=pa.string()), sql_type=each.sql_type)
+            for each in columns
+        ]
+    )
 
 
-def _sql_type_of_arrow(type_: pa.DataType) -> str:
+def with_sql_types(schema: Schema, types: Mapping[str, str]) -> Schema:
+    """Return the named columns of an Arrow schema, each with a new SQL type (see `canonical`)."""
+    return pa.schema([_with_sql_type(schema.field(name), type_) for name, type_ in types.items()])
+
+
+def _with_sql_type(column: pa.Field, type_name: str) -> pa.Field:
+    metadata = {**(column.metadata or {}), SQL_TYPE_KEY: type_name.encode()}
+    same = canonical(sql_type(column)) == type_name
+    # A type of this one database, such as an enum, travels as text; the database checks it.
+    type_ = column.type if same else arrow_type(type_name, unknown=pa.string())
+    return pa.field(column.name, type_, metadata=metadata)
+
+
+def sql_type_of_arrow(type_: pa.DataType) -> str:
+    """Return the SQL type that stands for an Arrow type."""
     if pa.types.is_dictionary(type_):
-        return _sql_type_of_arrow(type_.value_type)
+        return sql_type_of_arrow(type_.value_type)
     if pa.types.is_decimal(type_):
         return f"numeric({type_.precision},{type_.scale})"
     if pa.types.is_timestamp(type_):

@@ -242,16 +242,19 @@ class _Builder:
     def _value(self, event: Any, path: Path_) -> Any:
         if len(path) > MAX_DEPTH:
             raise self._error(event, f"nested deeper than {MAX_DEPTH} levels")
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise self._error(event, "anchors and aliases (& and *) are not allowed; write the value out")
-        if getattr(event, "tag", None) not in (None, "!") and not _is_core_tag(event.tag):
-            raise self._error(event, f"the tag {event.tag} is not allowed; write a plain value")
+        self._refuse_marks(event)
         self.lines.setdefault(path, _line(event))
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event)
         if isinstance(event, yaml.SequenceStartEvent):
             return self._sequence(path)
         return self._mapping(path)
+
+    def _refuse_marks(self, event: Any) -> None:
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise self._error(event, "anchors and aliases (& and *) are not allowed; write the value out")
+        if getattr(event, "tag", None) not in (None, "!") and not _is_core_tag(event.tag):
+            raise self._error(event, f"the tag {event.tag} is not allowed; write a plain value")
 
     def _scalar(self, event: Any) -> Any:
         text: str = event.value
@@ -276,6 +279,7 @@ class _Builder:
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             if not isinstance(event, yaml.ScalarEvent):
                 raise self._error(event, "a key must be a plain text")
+            self._refuse_marks(event)
             key = event.value
             if key in result:
                 raise self._error(

@@ -4,16 +4,17 @@ import hashlib
 from collections import Counter
 from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Any
-
-import pyarrow as pa
-import pyarrow.compute as pc
+from typing import TYPE_CHECKING, Any
 
 from dteg.connectors.base import Checkpoint
 from dteg.core.batch import Batch
+from dteg.core.columns import Column, sql_type
 from dteg.core.durations import parse_duration
 from dteg.core.errors import ConfigError
-from dteg.core.types import sql_type
+from dteg.core.sql_types import is_arrow_decimal, parse_sql_type
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 # More rows than this with one cursor value, and an append can no longer tell them apart.
 MAX_BOUNDARY_ROWS = 100_000
@@ -53,6 +54,13 @@ def step_back(cursor: CursorValue, lookback: str | int) -> CursorValue:
     raise ConfigError(f"lookback {lookback!r} does not fit the cursor value {cursor!r}")
 
 
+def _like(value: Any, saved: CursorValue) -> Any:
+    """Return a saved cursor as a value of the same type as `value`."""
+    if isinstance(value, datetime | date):
+        return type(value).fromisoformat(str(saved))
+    return type(value)(str(saved))
+
+
 def _earlier(cursor: str, span: timedelta) -> str:
     if len(cursor) == len("2013-01-01"):
         # A date minus two hours lies in the day before; `date - span` would look at whole days only.
@@ -60,7 +68,7 @@ def _earlier(cursor: str, span: timedelta) -> str:
     return (datetime.fromisoformat(cursor) - span).isoformat()
 
 
-def check_cursor(column: pa.Field) -> None:
+def check_cursor(column: "Column | pa.Field") -> None:
     """Refuse a column whose order Arrow does not know.
 
     A type that travels as text, such as `numeric` without precision, would be compared letter by
@@ -69,11 +77,8 @@ def check_cursor(column: pa.Field) -> None:
     Raises:
         ConfigError: Says what to use instead.
     """
-    types, type_ = pa.types, column.type
     name = sql_type(column)
-    ordered = types.is_integer(type_) or types.is_floating(type_) or types.is_decimal(type_)
-    ordered = ordered or types.is_timestamp(type_) or types.is_date(type_)
-    if not ordered and not (types.is_string(type_) and name.partition("(")[0] in _TEXTS):
+    if not (_is_ordered(name) if isinstance(column, Column) else _is_ordered_in_arrow(column.type, name)):
         hint = "; cast it in a query, such as id::numeric(38,0)" if name == "numeric" else ""
         raise ConfigError(
             f"column {column.name!r} of type {name} cannot be a cursor{hint}; use a number, a date, a timestamp or a text"
@@ -81,6 +86,25 @@ def check_cursor(column: pa.Field) -> None:
 
 
 _TEXTS = frozenset({"text", "varchar", "char", "uuid"})
+_ORDERED = _TEXTS | {
+    "smallint", "integer", "bigint", "real", "double precision", "date", "timestamp", "timestamptz",
+}  # fmt: skip
+
+
+def _is_ordered(name: str) -> bool:
+    try:
+        type_ = parse_sql_type(name)
+    except ConfigError:  # a type of one database, such as an enum
+        return False
+    return is_arrow_decimal(type_) or (type_.name in _ORDERED and not type_.array)
+
+
+def _is_ordered_in_arrow(type_: "pa.DataType", name: str) -> bool:
+    from pyarrow import types
+
+    ordered = types.is_integer(type_) or types.is_floating(type_) or types.is_decimal(type_)
+    ordered = ordered or types.is_timestamp(type_) or types.is_date(type_)
+    return bool(ordered or (types.is_string(type_) and name.partition("(")[0] in _TEXTS))
 
 
 class CursorTracker:
@@ -112,13 +136,24 @@ class CursorTracker:
         self._advance(batch)
         return batch
 
-    def passed(self, greatest: Any, column: pa.Field) -> None:
-        """Note the greatest value of rows that were loaded without coming through `filter`."""
-        saved = self._saved_value(column)
-        values = [
-            value for value in (saved.as_py() if saved is not None else None, greatest) if value is not None
-        ]
-        self._greatest = max(values, default=None)
+    def passed(self, greatest: Any, type_: str) -> None:
+        """Note the greatest value of rows that were loaded without coming through `filter`.
+
+        Args:
+            greatest: The value; None if there were no rows.
+            type_: SQL type of the column, for the error.
+
+        Raises:
+            ConfigError: The saved position is of another type.
+        """
+        saved = self.saved.cursor if self.saved else None
+        if saved is None or greatest is None:
+            self._greatest = saved if greatest is None else greatest
+            return
+        try:
+            self._greatest = max(_like(greatest, saved), greatest)
+        except (ValueError, TypeError, InvalidOperation):
+            raise self._does_not_fit(saved, type_) from None
 
     def checkpoint(self, position: dict[str, Any]) -> Checkpoint:
         """Return the position to save: `position` of the extractor and, with a cursor, how far it got."""
@@ -129,24 +164,32 @@ class CursorTracker:
         kept = {BOUNDARY_KEY: dict(self._boundary)} if self.drop_repeats else {}
         return Checkpoint(to_json(self._greatest), {**position, **kept})
 
-    def _saved_value(self, field: pa.Field) -> pa.Scalar | None:
+    def _saved_value(self, field: "pa.Field") -> "pa.Scalar | None":
         """Return the saved cursor as a value of the column; None at the beginning."""
         cursor = self.saved.cursor if self.saved else None
         if cursor is None:
             return None
+        import pyarrow as pa
+
         try:
             # As text, because Arrow refuses an integer for a decimal that is smaller than a bigint.
             return pa.scalar(str(cursor)).cast(field.type)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            raise ConfigError(
-                f"the saved position {cursor!r} does not fit column {self.column!r}, which is {sql_type(field)} now; "
-                "load all again with --full-refresh"
-            ) from None
+            raise self._does_not_fit(cursor, sql_type(field)) from None
 
-    def _column_of(self, batch: Batch) -> pa.Array:
+    def _does_not_fit(self, cursor: CursorValue, type_: str) -> ConfigError:
+        return ConfigError(
+            f"the saved position {cursor!r} does not fit column {self.column!r}, which is {type_} now; "
+            "load all again with --full-refresh"
+        )
+
+    def _column_of(self, batch: Batch) -> "pa.Array":
         return batch.column(batch.schema.get_field_index(self.column))
 
     def _advance(self, batch: Batch) -> None:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
         greatest = pc.max(self._column_of(batch)).as_py() if batch.num_rows else None
         if greatest is None or (self._greatest is not None and greatest < self._greatest):
             return
@@ -164,7 +207,10 @@ class CursorTracker:
             )
         self._boundary.update(_digests(at_top))
 
-    def _without_repeats(self, batch: Batch, cursor: pa.Scalar) -> Batch:
+    def _without_repeats(self, batch: Batch, cursor: "pa.Scalar") -> Batch:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
         # Not every source can filter: what lies before the saved value was loaded already.
         column = self._column_of(batch)
         batch = batch.filter(pc.greater_equal(column, cursor))

@@ -11,9 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from dteg.connectors.base import (
     Checkpoint,
     Context,
@@ -26,13 +23,14 @@ from dteg.connectors.base import (
     Processor,
     Stream,
 )
-from dteg.connectors.native import RowsNeededError
+from dteg.connectors.native import RowsNeededError, TypesNeededError
+from dteg.core.arrow_memory import use_lean_pool
 from dteg.core.batch import Batch
-from dteg.core.errors import ConfigError, PermanentError
+from dteg.core.columns import AnySchema, sql_type
+from dteg.core.errors import ConfigError, DtegError, PermanentError, TransientError
 from dteg.core.identifiers import TableName
 from dteg.core.prefetch import prefetch
 from dteg.core.retry import call_with_retry
-from dteg.core.types import cast_exactly, sql_type
 from dteg.pipelines.cursor import CursorTracker, check_cursor, step_back
 from dteg.pipelines.listener import Listener
 from dteg.pipelines.paths import Batches, Path, Relay, choose_path
@@ -90,11 +88,19 @@ def run_stream(run: Run, flow: Flow, stream_name: str) -> StreamResult:
     target = flow.targets()[stream_name]
     run.listener.stream_started(stream_name, str(target))
 
-    def attempt() -> StreamResult:
+    def attempt(*, may_guess: bool = not flow.processors, not_relayed: str = "") -> StreamResult:
+        load = _StreamLoad(run, flow, stream_name, target, may_guess=may_guess, not_relayed=not_relayed)
         try:
-            return _StreamLoad(run, flow, stream_name, target).load()
+            return load.load()
         except RowsNeededError as error:
-            return _StreamLoad(run, flow, stream_name, target, not_relayed=str(error)).load()
+            return attempt(may_guess=False, not_relayed=str(error))
+        except TransientError:
+            raise
+        except (TypesNeededError, DtegError):
+            # What fails on types that are a guess may not fail on the right ones.
+            if not load.is_guess:
+                raise
+            return attempt(may_guess=False)
 
     with run.pipeline.naming_file():
         return call_with_retry(
@@ -124,22 +130,29 @@ class _Opened:
     stream: Stream
     processors: list[Processor[Any]]
     session: LoadSession
-    schema: pa.Schema
+    schema: AnySchema
 
 
 class _StreamLoad:
     """One attempt to load one stream."""
 
     def __init__(
-        self, run: Run, flow: Flow, stream_name: str, target: TableName, *, not_relayed: str = ""
+        self,
+        run: Run,
+        flow: Flow,
+        stream_name: str,
+        target: TableName,
+        *,
+        may_guess: bool = False,
+        not_relayed: str = "",
     ) -> None:
         self.run, self.flow, self.stream_name, self.target = run, flow, stream_name, target
         self.not_relayed = not_relayed
-        self.context = Context(run.pipeline.project, run.run_id)
+        self.is_guess = False
+        self.context = Context(run.pipeline.project, run.run_id, may_guess=may_guess)
         self.clock = Stopwatch()
         self.started = time.perf_counter()
         self.read_all = False
-        self.source, self.arrived = "", 0
 
     def load(self) -> StreamResult:
         with self._open() as (opened, committed):
@@ -148,6 +161,8 @@ class _StreamLoad:
             path, since, tracker = self._choose(opened)
             if isinstance(path, Relay):
                 checkpoint = self._relay(path, tracker, opened)
+            elif self.is_guess:
+                raise TypesNeededError("only bytes prove a guess")
             else:
                 checkpoint = self._copy(since, tracker, opened)
             started = time.perf_counter()
@@ -181,7 +196,10 @@ class _StreamLoad:
         with extractor, loader:
             started = time.perf_counter()
             stream = self._stream(extractor)
-            schema = _output_schema(stream.schema, processors)
+            self.is_guess = stream.is_guess
+            if processors or not loader.capabilities.takes_columns:
+                stream = replace(stream, columns=stream.schema)
+            schema = _output_schema(stream.columns, processors)
             self._check_columns(schema)
             self.clock.add("extract", started)
             started = time.perf_counter()
@@ -207,10 +225,10 @@ class _StreamLoad:
         for stream in extractor.streams():
             if stream.name == self.stream_name:
                 cursor = self.flow.load.cursor
-                return replace(stream, cursor_field=cursor) if cursor in stream.schema.names else stream
+                return replace(stream, cursor_field=cursor) if cursor in stream.columns.names else stream
         raise PermanentError(f"the source has no stream {self.stream_name!r}", stream=self.stream_name)
 
-    def _check_columns(self, schema: pa.Schema) -> None:
+    def _check_columns(self, schema: AnySchema) -> None:
         load = self.flow.load
         for key, names in (
             ("primary_key", load.primary_key),
@@ -224,7 +242,7 @@ class _StreamLoad:
         if load.cursor:
             check_cursor(schema.field(load.cursor))
 
-    def _plan(self, schema: pa.Schema) -> LoadPlan:
+    def _plan(self, schema: AnySchema) -> LoadPlan:
         load, run = self.flow.load, self.run
         return LoadPlan(
             pipeline=run.pipeline.name, stream=self.stream_name, target=self.target, schema=schema,
@@ -246,22 +264,24 @@ class _StreamLoad:
         """Hand over bytes that nobody looks into."""
         stream, session, cursor = opened.stream, path.session, self.flow.load.cursor
         if cursor:
-            check_cursor(stream.schema.field(cursor))
+            check_cursor(stream.columns.field(cursor))
         with path.source.read(path.format) as blocks:
             for block in self.clock.timed("extract", blocks):
                 started = time.perf_counter()
                 session.write_bytes(block, path.format)
                 self.clock.add("load", started)
                 self.run.listener.bytes_relayed(stream.name, len(block))
+        self.is_guess = False
         if session.has_null_keys():
             raise RowsNeededError("a row has a null in its key")
         if cursor:
-            tracker.passed(session.greatest(cursor), stream.schema.field(cursor))
+            tracker.passed(session.greatest(cursor), sql_type(stream.columns.field(cursor)))
         return tracker.checkpoint(opened.extractor.checkpoint(stream))
 
     def _copy(self, since: Checkpoint | None, tracker: CursorTracker, opened: _Opened) -> Checkpoint:
         """Decode, process and load batches; the source and the processors work ahead in a thread of their own."""
         stream, session = opened.stream, opened.session
+        use_lean_pool()
         with contextlib.closing(prefetch(self._batches(since, tracker, opened), BATCHES_AHEAD)) as batches:
             for batch, letters in batches:
                 started = time.perf_counter()
@@ -277,7 +297,13 @@ class _StreamLoad:
         self, since: Checkpoint | None, tracker: CursorTracker, opened: _Opened
     ) -> Iterator[tuple[Batch, list[DeadLetter]]]:
         """Yield batches that fit the target, each with the records that were set aside on the way to it."""
+        from dteg.pipelines.fitting import Fitting, no_rows
+
         extractor, stream, processors = opened.extractor, opened.stream, opened.processors
+        stream = replace(stream, columns=stream.schema)
+        fitting = Fitting(
+            self.context, self.stream_name, self.target, opened.schema, self.flow.load.primary_key
+        )
         # Where the source filters, the position is one of the source's values, not of what a processor makes of them.
         filters = extractor.capabilities.incremental and tracker.column in stream.schema.names
         if filters:
@@ -288,60 +314,15 @@ class _StreamLoad:
                 batch = _process(tracker.filter(extracted), processors)
             else:
                 batch = tracker.filter(_process(extracted, processors))
-            batch = self._fit_next(batch, opened.schema)
+            batch = fitting.fit(batch)
             self.clock.add("process", started)
             yield batch, self._rejected()
         if letters := self._rejected():
-            yield pa.RecordBatch.from_pylist([], schema=opened.schema), letters
+            yield no_rows(opened.schema), letters
 
     def _rejected(self) -> list[DeadLetter]:
         letters, self.context.dead_letters = self.context.dead_letters, []
         return letters
-
-    def _fit_next(self, batch: Batch, final: pa.Schema) -> Batch:
-        """Fit a batch, and count the records of each source for messages."""
-        if self.context.source != self.source:
-            self.source, self.arrived = self.context.source, 0
-        fitted = self._fit(batch, final)
-        self.arrived += batch.num_rows
-        return fitted
-
-    def _fit(self, batch: Batch, final: pa.Schema) -> Batch:
-        """Cast to the target's exact types and set aside the rows that do not fit."""
-        bad: dict[str, pa.BooleanArray] = {}
-        columns = []
-        for target in final:
-            column = batch.column(batch.schema.get_field_index(target.name))
-            if column.type != target.type or sql_type(batch.schema.field(target.name)) != sql_type(target):
-                column, mask = cast_exactly(column, target)
-                bad[f"{target.name} is not {sql_type(target)}"] = mask
-            columns.append(column)
-        for name in batch.schema.names:
-            if name not in final.names:
-                bad[f"column {name} is unknown to {self.target}"] = pc.is_valid(batch.column(name))
-        for name in self.flow.load.primary_key:
-            bad[f"key column {name} is null"] = pc.is_null(columns[final.get_field_index(name)])
-        fitted = pa.RecordBatch.from_arrays(columns, schema=final)
-        bad = {reason: mask for reason, mask in bad.items() if pc.any(mask).as_py()}
-        return self._without_bad(batch, fitted, bad) if bad else fitted
-
-    def _without_bad(self, batch: Batch, fitted: Batch, bad: dict[str, pa.BooleanArray]) -> Batch:
-        any_bad = pa.array([False] * batch.num_rows)
-        for mask in bad.values():
-            any_bad = pc.or_(any_bad, mask)
-        for index in pc.indices_nonzero(any_bad).to_pylist():
-            reason = "; ".join(text for text, mask in bad.items() if mask[index].as_py())
-            position = f"{self.source or self.stream_name} (record {self.arrived + index + 1})"
-            self.context.reject(reason, position, _row(batch, index))
-        return fitted.filter(pc.invert(any_bad))
-
-
-def _row(batch: Batch, index: int) -> dict[str, Any]:
-    values = {name: batch.column(name)[index].as_py() for name in batch.schema.names}
-    return {
-        name: value if isinstance(value, int | float | bool | None) else str(value)
-        for name, value in values.items()
-    }
 
 
 def _process(batch: Batch, processors: list[Processor[Any]]) -> Batch:
@@ -350,7 +331,7 @@ def _process(batch: Batch, processors: list[Processor[Any]]) -> Batch:
     return batch
 
 
-def _output_schema(schema: pa.Schema, processors: list[Processor[Any]]) -> pa.Schema:
+def _output_schema(schema: AnySchema, processors: list[Processor[Any]]) -> AnySchema:
     for processor in processors:
         schema = processor.output_schema(schema)
     return schema

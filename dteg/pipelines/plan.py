@@ -16,6 +16,7 @@ from dteg.core.project import Project
 from dteg.core.suggest import did_you_mean
 from dteg.core.yaml import Document, Path_, load_model, problems_of, read, validate
 from dteg.manifest import ComponentKind
+from dteg.pipelines.declared import missing_components
 from dteg.pipelines.spec import LoadStep, PipelineFile, PipelineSpec, TransformStep
 from dteg.pipelines.templates import TemplateError, Variables, render
 from dteg.quality.rules import Rule, check_names
@@ -74,6 +75,7 @@ class Pipeline:
         file: Its file as the user named it.
         flows: In order.
         transforms: In order, after all flows.
+        transformers: The components of those transforms that are one, by place in `transforms`.
         variables: What its templates were rendered with.
         document: The file's values with their lines.
     """
@@ -83,6 +85,7 @@ class Pipeline:
     file: str
     flows: tuple[Flow, ...] = ()
     transforms: tuple[TransformStep, ...] = ()
+    transformers: Mapping[int, Part] = field(default_factory=dict)
     variables: Variables = field(default_factory=Variables)
     document: Document = field(default_factory=lambda: Document(None, "", {}), repr=False)
 
@@ -138,7 +141,7 @@ def load_pipeline(
     variables = Variables(params=_params(spec, params or {}, document), run_id=run_id)
     builder = _Builder(document, project, variables)
     flows, transforms = builder.build(spec)
-    pipeline = Pipeline(spec, project, name, flows, transforms, variables, document)
+    pipeline = Pipeline(spec, project, name, flows, transforms, builder.transformers, variables, document)
     _check_targets(pipeline, document)
     return pipeline
 
@@ -177,10 +180,14 @@ class _Builder:
         self.document, self.variables = document, variables
         self.found = discover(project)
         self.problems: list[Problem] = []
+        self.transformers: dict[int, Part] = {}
 
     def build(self, spec: PipelineSpec) -> tuple[tuple[Flow, ...], tuple[TransformStep, ...]]:
         flows: list[Flow] = []
         transforms: list[TransformStep] = []
+        for number, message in missing_components(spec.components.marketplace, self.found):
+            place = ("pipeline", "components", "marketplace", number)
+            self.problems.append(self.document.problem(place, message))
         extractor: Part | None = None
         processors: list[Part | None] = []
         for path, step in zip(self._paths(spec), spec.ordered_steps(), strict=True):
@@ -195,6 +202,8 @@ class _Builder:
                         Flow(extractor, tuple(part for part in processors if part), loader, step.load, path)
                     )
             elif step.transform:
+                if step.transform.is_component and (part := self._part("transformer", step.transform, path)):
+                    self.transformers[len(transforms)] = part
                 transforms.append(step.transform)
         if self.problems:
             raise ConfigError(self.problems)

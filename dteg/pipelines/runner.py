@@ -8,6 +8,7 @@ from typing import Any
 from dteg.connectors.base import Context, Loader
 from dteg.core.errors import ConfigError
 from dteg.core.identifiers import TableName
+from dteg.core.retry import call_with_retry
 from dteg.pipelines.engine import Run, explain_stream, run_stream
 from dteg.pipelines.listener import Listener
 from dteg.pipelines.plan import Flow, Pipeline, pipeline_of, refuse_unavailable
@@ -73,13 +74,21 @@ def require_tables(pipeline: Pipeline) -> None:
     tables = [TableName.parse(text) for text in pipeline.spec.depends_on]
     if not tables:
         return
-    with connect(pipeline.project.warehouse_url()) as connection, translated("warehouse"):
-        for table in tables:
-            row = connection.execute("SELECT to_regclass(%s)::text", [table.sql]).fetchone()
-            if row is None or row[0] is None:
-                maker = pipeline_of(table, pipeline.project)
-                remedy = f"run first: dteg run {maker}" if maker else "no pipeline of this project loads it"
-                raise ConfigError(f"{pipeline.file}: depends on {table}, which is not there yet; {remedy}")
+
+    def look() -> None:
+        with connect(pipeline.project.warehouse_url()) as connection, translated("warehouse"):
+            for table in tables:
+                row = connection.execute("SELECT to_regclass(%s)::text", [table.sql]).fetchone()
+                if row is None or row[0] is None:
+                    maker = pipeline_of(table, pipeline.project)
+                    remedy = (
+                        f"run first: dteg run {maker}" if maker else "no pipeline of this project loads it"
+                    )
+                    raise ConfigError(
+                        f"{pipeline.file}: depends on {table}, which is not there yet; {remedy}"
+                    )
+
+    call_with_retry(look, pipeline.spec.retry)
 
 
 def load_and_check(run: Run, flow: Flow, stream_name: str) -> StreamResult:
@@ -87,7 +96,11 @@ def load_and_check(run: Run, flow: Flow, stream_name: str) -> StreamResult:
     result = run_stream(run, flow, stream_name)
     started = time.perf_counter()
     checks = check_target(
-        run.pipeline, flow, stream_name, source_rows=result.load.rows_read if result.read_all else None
+        run.pipeline,
+        flow,
+        stream_name,
+        source_rows=result.load.rows_read if result.read_all else None,
+        listener=run.listener,
     )
     result = dataclasses.replace(result, checks=checks, check_s=time.perf_counter() - started)
     run.listener.stream_finished(result)
@@ -95,12 +108,17 @@ def load_and_check(run: Run, flow: Flow, stream_name: str) -> StreamResult:
 
 
 def check_target(
-    pipeline: Pipeline, flow: Flow, stream_name: str, source_rows: int | None = None
+    pipeline: Pipeline,
+    flow: Flow,
+    stream_name: str,
+    source_rows: int | None = None,
+    listener: Listener | None = None,
 ) -> list[CheckResult]:
-    """Check the quality rules of one target.
+    """Check the quality rules of one target, trying again on transient errors.
 
     Raises:
         ConfigError: There are rules, but the target is not a database table.
+        TransientError: The server could not be reached, `retry.max_attempts` times.
     """
     target: TableName = flow.targets()[stream_name]
     rules = pipeline.rules_for(target)
@@ -111,8 +129,13 @@ def check_target(
     if url is None:
         raise ConfigError(f"{pipeline.file}: quality rules need a database table, and {target} is none")
     masked = frozenset(pipeline.spec.security.data_masking) | frozenset(pipeline.spec.security.encryption)
-    results = evaluate(
-        url, target, [rule for _, rule in rules], masked_columns=masked, source_rows=source_rows
+    told = listener or Listener()
+    results = call_with_retry(
+        lambda: evaluate(
+            url, target, [rule for _, rule in rules], masked_columns=masked, source_rows=source_rows
+        ),
+        pipeline.spec.retry,
+        on_retry=lambda number, delay_s, error: told.retrying(stream_name, number, delay_s, error),
     )
     # The names are those of the whole file, as Dagster knows them.
     return [dataclasses.replace(each, name=name) for each, (name, _) in zip(results, rules, strict=True)]

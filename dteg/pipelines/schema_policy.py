@@ -15,12 +15,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import pyarrow as pa
-
 from dteg.connectors.base import SchemaPolicy
-from dteg.core.batch import SQL_TYPE_KEY
+from dteg.core.columns import AnySchema, Columns, sql_type
 from dteg.core.errors import SchemaDriftError
-from dteg.core.types import arrow_type, canonical, sql_type
+from dteg.core.sql_types import canonical
 
 
 @dataclass(frozen=True)
@@ -28,14 +26,14 @@ class SchemaChange:
     """How to bring a target and a stream together.
 
     Attributes:
-        schema: What batches must look like for the loader, with the target's exact types.
+        schema: What batches must look like for the loader, with the target's exact types; columns for columns.
         add: Columns to add: name -> SQL type.
         widen: Columns to alter: name -> new SQL type.
         unknown: Incoming columns the target does not get; rows with a value in them are set aside.
         missing: Target columns that no longer arrive.
     """
 
-    schema: pa.Schema
+    schema: AnySchema
     add: Mapping[str, str] = field(default_factory=dict)
     widen: Mapping[str, str] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
@@ -50,7 +48,7 @@ class SchemaChange:
 
 
 def reconcile(
-    existing: Mapping[str, str], incoming: pa.Schema, policy: SchemaPolicy, target: str
+    existing: Mapping[str, str], incoming: AnySchema, policy: SchemaPolicy, target: str
 ) -> SchemaChange:
     """Compare a table with a stream.
 
@@ -63,7 +61,7 @@ def reconcile(
     Raises:
         SchemaDriftError: They differ in a way the policy does not allow.
     """
-    fields: list[pa.Field] = []
+    types: dict[str, str] = {}
     add: dict[str, str] = {}
     widen: dict[str, str] = {}
     unknown: list[str] = []
@@ -73,7 +71,7 @@ def reconcile(
         if column.name not in existing:
             if policy == "evolve":
                 add[column.name] = arriving
-                fields.append(column)
+                types[column.name] = arriving
             elif policy == "quarantine":
                 unknown.append(column.name)
             else:
@@ -81,14 +79,14 @@ def reconcile(
             continue
         there = existing[column.name]
         if fits(arriving, there):
-            fields.append(_as(column, there))
+            types[column.name] = there
         elif policy == "evolve" and (wider := wider_type(there, arriving)):
             widen[column.name] = wider
-            fields.append(_as(column, wider))
+            types[column.name] = wider
         elif policy == "freeze":
             drift.append(f"column {column.name} arrives as {arriving}, the table has {there}")
         else:
-            fields.append(_as(column, there))
+            types[column.name] = there
     missing = tuple(name for name in existing if name not in incoming.names)
     if missing and policy != "evolve":
         drift.append(f"missing column(s) {', '.join(missing)}")
@@ -97,15 +95,15 @@ def reconcile(
             f"{target} does not fit what arrives (schema_policy: {policy}): {'; '.join(drift)}. "
             "Change the table, the source, or use schema_policy: evolve"
         )
-    return SchemaChange(pa.schema(fields), add, widen, tuple(unknown), missing)
+    return SchemaChange(_retyped(incoming, types), add, widen, tuple(unknown), missing)
 
 
-def _as(column: pa.Field, type_name: str) -> pa.Field:
-    metadata = {**(column.metadata or {}), SQL_TYPE_KEY: type_name.encode()}
-    same = canonical(sql_type(column)) == type_name
-    # A type of this one database, such as an enum, travels as text; the database checks it.
-    type_ = column.type if same else arrow_type(type_name, unknown=pa.string())
-    return pa.field(column.name, type_, metadata=metadata)
+def _retyped(incoming: AnySchema, types: Mapping[str, str]) -> AnySchema:
+    if isinstance(incoming, Columns):
+        return Columns(types)
+    from dteg.core.types import with_sql_types
+
+    return with_sql_types(incoming, types)
 
 
 _INTEGERS = {"smallint": 5, "integer": 10, "bigint": 19}

@@ -104,10 +104,26 @@ class LoadStep(ConfigModel):
 class TransformStep(ConfigModel):
     """SQL that runs in the warehouse after the loads."""
 
-    type: Literal["dbt", "sql"] = Field(description="dbt models, or one SQL file.")
+    type: str = Field(
+        min_length=1,
+        description="`dbt`: models; `sql`: one file; or a transformer: its name, or `dteg://namespace/name`.",
+    )
     select: str | None = Field(None, description="dbt: node selection, such as `+events`.")
     tests: bool = Field(True, description="dbt: run the tests of the selected models too.")
     file: str | None = Field(None, description="sql: file with statements, relative to the project.")
+    config: dict[str, Any] = Field({}, description="Transformer: its settings.")
+
+    @property
+    def is_component(self) -> bool:
+        """Whether a transformer does it."""
+        return self.type not in ("dbt", "sql")
+
+    @property
+    def label(self) -> str:
+        """What runs, for messages and lists."""
+        if self.is_component:
+            return f"transformer {self.type}"
+        return f"dbt {self.select or '(all models)'}" if self.type == "dbt" else f"sql {self.file}"
 
     @model_validator(mode="after")
     def _one_source(self) -> "TransformStep":
@@ -115,6 +131,10 @@ class TransformStep(ConfigModel):
             raise ValueError("type: sql needs file: path")
         if self.type == "dbt" and self.file:
             raise ValueError("type: dbt takes select, not file")
+        if self.is_component and (self.file or self.select):
+            raise ValueError("a transformer takes config, not select or file")
+        if self.config and not self.is_component:
+            raise ValueError(f"type: {self.type} takes no config")
         return self
 
 
@@ -265,8 +285,6 @@ class PipelineSpec(ConfigModel):
     def unavailable(self) -> list[str]:
         """Name the parts of the file that are valid, but that this version does not run."""
         parts = []
-        if self.components.marketplace:
-            parts.append("components.marketplace")
         if self.security.encryption:
             parts.append("security.encryption")
         if self.security.data_masking:

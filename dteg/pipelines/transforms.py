@@ -1,4 +1,4 @@
-"""What runs in the warehouse after the loads: dbt models, or a file of SQL."""
+"""What runs in the warehouse after the loads: dbt models, a file of SQL, or the SQL of a transformer."""
 
 import contextlib
 import importlib
@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dteg.connectors.base import Context, Transformer
 from dteg.core.errors import ConfigError, EnvironmentProblemError, MissingExtraError
 from dteg.core.project import Project
 from dteg.core.secrets import redact
@@ -22,15 +23,15 @@ def run_transform(pipeline: Pipeline, step: TransformStep, listener: Listener) -
 
     Raises:
         ConfigError: The dbt project or the SQL file is not there or not valid.
-        PermanentError: A statement of a SQL file failed; none of the file took effect.
+        PermanentError: A statement failed; none of the file, or of the transformer, took effect.
     """
-    name = f"dbt {step.select or '(all models)'}" if step.type == "dbt" else f"sql {step.file}"
-    listener.transform_started(name)
-    result = (
-        _run_dbt(pipeline.project, step, name)
-        if step.type == "dbt"
-        else _run_sql(pipeline.project, step, name)
-    )
+    listener.transform_started(step.label)
+    if step.type == "dbt":
+        result = _run_dbt(pipeline.project, step, step.label)
+    elif step.type == "sql":
+        result = _run_sql(pipeline.project, _sql_text(step, pipeline.project), str(step.file), step.label)
+    else:
+        result = _run_sql(pipeline.project, _transformer(pipeline, step).sql(), step.label, step.label)
     listener.transform_finished(result)
     return result
 
@@ -45,6 +46,8 @@ def require_sources(pipeline: Pipeline) -> None:
         for step in pipeline.transforms:
             if step.type == "sql":
                 _sql_text(step, pipeline.project)
+            elif step.is_component:
+                _transformer(pipeline, step).sql()
             else:
                 _require_dbt_project(pipeline.project)
 
@@ -133,13 +136,18 @@ def _skipped(bad: list[Any]) -> list[str]:
     return [f"{count} models and tests that depend on these were skipped"] if count else []
 
 
-def _run_sql(project: Project, step: TransformStep, name: str) -> TransformResult:
+def _transformer(pipeline: Pipeline, step: TransformStep) -> Transformer[Any]:
+    place = next(number for number, each in enumerate(pipeline.transforms) if each is step)
+    transformer: Transformer[Any] = pipeline.transformers[place].create(Context(pipeline.project))
+    return transformer
+
+
+def _run_sql(project: Project, text: str, source: str, name: str) -> TransformResult:
     import psycopg
 
     from dteg.core.postgres import connect, translate
 
     started = time.perf_counter()
-    text = _sql_text(step, project)
     with connect(project.warehouse_url()) as connection:
         try:
             with connection.transaction():
@@ -148,7 +156,7 @@ def _run_sql(project: Project, step: TransformStep, name: str) -> TransformResul
             ours = translate(error, "sql")
             position = error.diag.statement_position
             line = f":{text[: int(position) - 1].count(chr(10)) + 1}" if position else ""
-            raise type(ours)(f"{step.file}{line}: {ours}") from error
+            raise type(ours)(f"{source}{line}: {ours}") from error
     return TransformResult(name, models=1, seconds=time.perf_counter() - started)
 
 

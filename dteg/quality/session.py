@@ -10,6 +10,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from dteg.core.errors import ConfigError, TransientError
+from dteg.core.liveness import IDLE_TIMEOUT_S, KEEPALIVES, WatchedConnection
 from dteg.core.secrets import redact
 from dteg.quality.catalogue import Connection
 from dteg.quality.compiler import Query
@@ -111,10 +112,17 @@ def read_only_session(url: str, timeout_s: float) -> Iterator[Session]:
         options = conninfo_to_dict(url)
     except psycopg.ProgrammingError as error:
         raise ConfigError(f"not a PostgreSQL URL: {redact(str(error), url)}") from None
-    options.setdefault("connect_timeout", CONNECT_TIMEOUT_S)
-    try:
+    options = {"connect_timeout": CONNECT_TIMEOUT_S, **KEEPALIVES, **options}
+
+    def connect() -> WatchedConnection:
         # All options are libpq's, none is a parameter of `connect` itself.
-        with psycopg.connect(prepare_threshold=None, **options) as connection:  # type: ignore[arg-type]
+        return WatchedConnection.connect(prepare_threshold=None, **options)  # type: ignore[arg-type]
+
+    try:
+        with connect() as connection:
+            # The server ends a statement that takes too long; the second limit is for one that forgets to.
+            connection.watch(connect, IDLE_TIMEOUT_S, timeout_s + IDLE_TIMEOUT_S)
+            connection.rollback()
             connection.read_only = True
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             connection.execute(

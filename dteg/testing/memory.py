@@ -30,7 +30,7 @@ from dteg.core.batch import Batch, Schema
 from dteg.core.config import ConfigModel
 from dteg.core.errors import ConfigError, PermanentError, QualityGateError
 from dteg.core.identifiers import TableName
-from dteg.core.types import cast_array, sql_field, sql_type
+from dteg.core.types import arrow_schema, cast_array, sql_field, sql_type
 from dteg.pipelines.schema_policy import SchemaChange, reconcile
 
 
@@ -267,7 +267,7 @@ class MemorySession(LoadSession):
         if self._change is None:
             raise PermanentError("publish before begin")
         existing = self._existing()
-        schema = self._change.schema
+        schema = arrow_schema(self._change.schema)
         if existing is not None:
             old = [
                 schema.field(name) if name in schema.names else existing.schema.field(name)

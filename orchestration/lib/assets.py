@@ -152,7 +152,7 @@ def _sql_assets(pipeline: Pipeline, path: Path) -> list[dg.AssetsDefinition]:
     assets: list[dg.AssetsDefinition] = []
     after = [asset_key(target) for target in pipeline.targets()]
     for index, step in enumerate(pipeline.transforms):
-        if step.type == "sql":
+        if step.type != "dbt":
             assets.append(_sql_asset(pipeline, index, path, after or flow_dependencies(pipeline, 0)))
             after = [assets[-1].key]
     return assets
@@ -163,14 +163,14 @@ def _sql_asset(pipeline: Pipeline, index: int, path: Path, after: list[dg.AssetK
 
     @dg.asset(
         key=["transform", pipeline.name, str(index + 1)],
-        description=f"Runs {step.file} after the loads of {pipeline.name}.",
+        description=f"Runs {step.file or step.label} after the loads of {pipeline.name}.",
         deps=after,
         group_name=pipeline.name,
         kinds={"sql"},
         owners=pipeline.spec.owners,
         tags=pipeline.spec.tags,
         pool=pipeline.spec.tags.get(POOL_TAG),
-        metadata={"pipeline_file": pipeline.file, "sql_file": str(step.file)},
+        metadata={"pipeline_file": pipeline.file, "sql_file": step.file or step.label},
     )
     def transform(context: dg.AssetExecutionContext, config: RunOptions) -> "dg.MaterializeResult[None]":
         with dagster_failures(context, pipeline.spec.retry):

@@ -38,7 +38,7 @@ def dagster_failures(context: dg.AssetExecutionContext, retry: RetryPolicy) -> I
     except TransientError as error:
         if retry.max_attempts == 1:  # the pipeline wants no second attempt
             raise failure(error, allow_retries=False) from None
-        attempts = retry.max_attempts + 1  # the longest wait the pipeline allows, with full jitter
+        attempts = retry.max_attempts + 1  # the longest wait the pipeline allows, with jitter
         wait_s = retry.delay_s(attempts, error, random.Random())  # noqa: S311 - jitter, not cryptography
         raise dg.RetryRequested(max_retries=MAX_STEP_RETRIES, seconds_to_wait=wait_s) from failure(error)
     except DtegError as error:

@@ -2,7 +2,8 @@
 
 child.py FILE
 
-`DTEG_TEST_HOLD=phase` makes it stop at the first such phase, so that a kill there cannot come too late.
+`DTEG_TEST_HOLD=phase` makes it wait `DTEG_TEST_HOLD_S` seconds at the first such phase, so that a fault there
+cannot come too late.
 """
 
 import os
@@ -20,12 +21,14 @@ from dteg.pipelines.plan import load_pipeline
 from dteg.pipelines.runner import new_run_id, run_pipeline
 
 HOLD_VARIABLE = "DTEG_TEST_HOLD"
+held: set[str] = set()
 
 
 def say(phase: str) -> None:
     print(phase, flush=True)
-    if phase == os.environ.get(HOLD_VARIABLE):
-        time.sleep(60)  # waits here for its end
+    if phase == os.environ.get(HOLD_VARIABLE) and phase not in held:
+        held.add(phase)
+        time.sleep(float(os.environ[f"{HOLD_VARIABLE}_S"]))
 
 
 class Phases(Listener):

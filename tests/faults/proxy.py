@@ -1,21 +1,16 @@
-"""A unix socket in front of a PostgreSQL server, where a test decides what gets through."""
+"""A TCP port in front of a PostgreSQL server, where a test decides what gets through."""
 
 import contextlib
 import os
 import socket
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Self
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import pytest
 from psycopg.conninfo import conninfo_to_dict
-
-SOCKET = ".s.PGSQL.5432"
-_LOOK_S = 0.1
 
 
 class Link:
@@ -25,6 +20,8 @@ class Link:
         self.client, self.server = client, server
         self.answered = 0
         """Bytes that the server has sent."""
+        self.sent = b""
+        """The last few bytes that the client has sent."""
         self.is_copying = False
         """Whether the client has asked for a COPY TO STDOUT."""
         self.stopped = threading.Event()
@@ -60,7 +57,7 @@ class Rules:
 
 
 class Proxy:
-    """Listens in a folder of its own until it is closed."""
+    """Listens on a port of 127.0.0.1 until it is closed."""
 
     def __init__(self, server_url: str, rules: Rules) -> None:
         self.rules = rules
@@ -68,17 +65,14 @@ class Proxy:
         self._host, self._port = str(parameters.get("host", "localhost")), str(parameters.get("port", "5432"))
         self._user, self._database = str(parameters.get("user", "postgres")), str(parameters["dbname"])
         self._password = parameters.get("password")
-        self._folder = Path(tempfile.mkdtemp(prefix="dteg-proxy-"))
         self._links: list[Link] = []
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(self._folder / SOCKET))
-        self._listener.listen()
+        self._listener = socket.create_server(("127.0.0.1", 0))
 
     @property
     def url(self) -> str:
-        """URL of the server's database through this proxy; without the password, see `through`."""
-        query = urlencode({"host": str(self._folder)})
-        return f"postgresql://{quote(self._user)}@/{quote(self._database)}?{query}"
+        """URL of the server's database through this proxy; without the password, see `give_password`."""
+        port = self._listener.getsockname()[1]
+        return f"postgresql://{quote(self._user)}@127.0.0.1:{port}/{quote(self._database)}"
 
     @property
     def links(self) -> int:
@@ -95,8 +89,6 @@ class Proxy:
         for link in self._links:
             link.stopped.set()
             link.cut()
-        (self._folder / SOCKET).unlink(missing_ok=True)
-        self._folder.rmdir()
 
     def give_password(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Put the server's password, if it has one, where clients look for it."""
@@ -127,6 +119,7 @@ class Proxy:
     def _up(self, link: Link, data: bytes) -> None:
         if b"COPY " in data and b"TO STDOUT" in data.upper():
             link.is_copying = True
+        link.sent = data[-(1 << 12) :]
         self.rules.from_client(link, data)
 
     def _down(self, link: Link, data: bytes) -> None:

@@ -11,6 +11,7 @@ retry arrives before the late commit.
 import random
 import threading
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -20,8 +21,8 @@ from dteg.core.project import Project
 from dteg.pipelines.plan import load_pipeline
 from dteg.pipelines.runner import new_run_id, run_pipeline
 from tests.faults.conftest import FULL
+from tests.faults.loads import Figures, fingerprint, relations, write_pipeline, write_source
 from tests.faults.proxy import Link, Proxy, Rules
-from tests.faults.test_kill import fingerprint, relations, wait_until_alone, write_pipeline, write_source
 
 ROWS = 20_000 if FULL else 2_000
 POINTS = 20 if FULL else 4
@@ -59,12 +60,15 @@ class CutAtCommit(Rules):
 @pytest.mark.parametrize("disposition", ["append", "merge"])
 @pytest.mark.timeout(900)
 def test_a_lost_reply_to_the_commit_doubles_nothing(
+    *,
     disposition: str,
     tmp_path: Path,
     postgres_url: str,
     rng: random.Random,
     monkeypatch: pytest.MonkeyPatch,
+    figures: Callable[..., Figures],
 ) -> None:
+    line = figures(f"COMMIT sent, link cut, {disposition}", rows=ROWS)
     pipeline = write_pipeline(tmp_path, disposition)
     table = f"t.{disposition}"
     points: Counter[str] = Counter()
@@ -90,13 +94,13 @@ def test_a_lost_reply_to_the_commit_doubles_nothing(
                 result = run_pipeline(load_pipeline(pipeline, Project(tmp_path)), run_id=run_id)
                 assert (rules.cuts, proxy.links >= 2) == (1, True), "no commit was cut"
             (stream,) = result.streams
-            assert fingerprint(connection, table) == new, f"not loaded once after cut {point}"
+            line.points += 1
+            line.landed += rules.cuts
+            line.check(connection, table, new, expected, f"after cut {point}")
             assert stream.load.already_loaded, "the retry loaded again instead of finding its load id"
             loads = connection.execute(
                 "SELECT count(*) FROM _dteg.loads WHERE load_id LIKE %s", [f"{run_id}:%"]
             )
             assert loads.fetchone() == (1,)
-            wait_until_alone(connection)
-            assert relations(connection) == expected
             points["commit came late" if rules.late_s else "commit came at once"] += 1
-    print(f"{disposition}: {sum(points.values())} of {POINTS} cut commits of {ROWS:,} rows: {dict(points)}")
+    line.note = ", ".join(f"{what} {count}" for what, count in points.items())

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -20,7 +20,7 @@ from dteg.core import embedded
 from dteg.core.embedded import EmbeddedPostgres
 from dteg.core.errors import EnvironmentProblemError
 from tests.faults.conftest import FULL
-from tests.faults.test_kill import environment, fingerprint, relations, write_pipeline, write_source
+from tests.faults.loads import Figures, environment, fingerprint, relations, write_pipeline, write_source
 
 ROWS = 150_000
 DISK_MB = 256
@@ -72,8 +72,15 @@ def dteg(pipeline: Path, env: dict[str, str]) -> "subprocess.CompletedProcess[st
 @pytest.mark.parametrize("disposition", ["append", "merge"])
 @pytest.mark.timeout(900)
 def test_a_full_disk_changes_nothing_and_the_next_run_is_good(
-    disposition: str, disk: Path, server: EmbeddedPostgres, tmp_path: Path, rng: random.Random
+    *,
+    disposition: str,
+    disk: Path,
+    server: EmbeddedPostgres,
+    tmp_path: Path,
+    rng: random.Random,
+    figures: Callable[..., Figures],
 ) -> None:
+    line = figures(f"disk full, {disposition}", rows=ROWS + ROWS // 10)
     env = environment(tmp_path, server.url())
     pipeline = write_pipeline(tmp_path, disposition)
     table, ballast = f"t.{disposition}", disk / "ballast"
@@ -100,15 +107,15 @@ def test_a_full_disk_changes_nothing_and_the_next_run_is_good(
             assert "PANIC" not in (server.data_dir / "server.log").read_text(), (
                 "the WAL ran full, not the table"
             )
-            assert fingerprint(connection, table) == old
-            assert relations(connection) == expected
+            line.points += 1
+            line.landed += 1
+            line.check(connection, table, old, expected, "after a full disk")
             ballast.unlink()
         done = dteg(pipeline, env)
         assert done.returncode == 0, done.stdout + done.stderr
         rows = ROWS + ROWS // 10
         new = fingerprint(connection, table)
         assert new[0] == rows + (old[0] if disposition == "append" else 0)
-    print(
-        f"{disposition}: {POINTS} loads of {rows:,} rows with {min(left) >> 20} to {max(left) >> 20} MiB left,"
-        f" each ended with exit code 1; the next run was good"
+    line.note = (
+        f"{min(left) >> 20} to {max(left) >> 20} MiB left; each ended with exit code 1, the next run was good"
     )

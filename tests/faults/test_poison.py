@@ -6,6 +6,7 @@ of the bad values taken for a good one (1.234 is rounded to numeric(9,2)) the fi
 
 import random
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -16,7 +17,7 @@ from dteg.core.project import Project
 from dteg.pipelines.plan import load_pipeline
 from dteg.pipelines.runner import new_run_id, run_pipeline
 from tests.faults.conftest import FULL
-from tests.faults.test_kill import relations
+from tests.faults.loads import Figures, relations
 
 ROWS = 1_000_000 if FULL else 20_000
 TYPES = {"id": "bigint", "amount": "numeric(9,2)", "day": "date", "flag": "boolean", "name": "varchar(12)"}
@@ -70,8 +71,15 @@ def write_pipeline(folder: Path, disposition: str, max_bad_rows: int) -> Path:
 @pytest.mark.parametrize("disposition", ["append", "merge"])
 @pytest.mark.timeout(1800)
 def test_bad_rows_are_exactly_the_dead_letters(
-    disposition: str, tmp_path: Path, postgres_url: str, rng: random.Random, monkeypatch: pytest.MonkeyPatch
+    *,
+    disposition: str,
+    tmp_path: Path,
+    postgres_url: str,
+    rng: random.Random,
+    monkeypatch: pytest.MonkeyPatch,
+    figures: Callable[..., Figures],
 ) -> None:
+    line = figures(f"1 % poison rows, {disposition}", rows=ROWS)
     monkeypatch.setenv("DTEG_POSTGRES_URL", postgres_url)
     good, bad = write_source(tmp_path / "source.csv", rng)
     with psycopg.connect(postgres_url, autocommit=True) as connection:
@@ -90,6 +98,9 @@ def test_bad_rows_are_exactly_the_dead_letters(
         loaded = connection.execute(
             "SELECT id::text, amount::text, day::text, flag::text, name FROM t.poison ORDER BY poison.id"
         ).fetchall()
+        ids, good_ids = [row[0] for row in loaded], [row["id"] for row in good]
+        line.points = line.landed = len(bad)
+        line.lost, line.doubled = len(set(good_ids) - set(ids)), len(ids) - len(set(ids))
         assert loaded == [tuple(row.values()) for row in good]
         letters = connection.execute(
             "SELECT position, reason, payload FROM t.poison__dead_letters"
@@ -101,4 +112,4 @@ def test_bad_rows_are_exactly_the_dead_letters(
         told[int(match[1])] = (reason, payload)
     assert len(letters) == len(told) == len(bad)
     assert told == {number: (REASONS[column], row) for number, (column, row) in bad.items()}
-    print(f"{disposition}: {len(good):,} good and {len(bad):,} bad rows, each where it belongs")
+    line.note = f"{len(good):,} good and {len(bad):,} bad rows, each where it belongs"

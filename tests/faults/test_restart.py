@@ -7,35 +7,32 @@ transaction of `PostgresSession.begin` ended after each batch, append loads its 
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from dteg.core.embedded import EmbeddedPostgres
 from dteg.core.errors import EnvironmentProblemError
 from tests.faults.conftest import FULL
-from tests.faults.test_kill import (
-    CHILD,
-    PHASES,
+from tests.faults.loads import (
+    Figures,
+    connected,
     environment,
     fingerprint,
     relations,
     run_to_end,
-    wait_until_alone,
+    strike_in,
     write_pipeline,
     write_source,
 )
+from tests.faults.test_kill import PHASES
 
-ROWS = 1_000_000 if FULL else 150_000
-POINTS = 20 if FULL else 3
-# Recovery may take longer than four jittered waits from half a second on.
-RETRY = "  retry: {max_attempts: 8, base_delay_s: 1, max_delay_s: 4}\n"
+ROWS = 1_000_000 if FULL else 100_000
+POINTS = 10 if FULL else 2
+CYCLE = ["copy", "publish", "start", "commit"] if FULL else ["copy", "commit"]
 
 
 @pytest.fixture
@@ -60,58 +57,46 @@ def restart(server: EmbeddedPostgres) -> float:
     return time.monotonic() - started
 
 
-def restart_in(
-    server: EmbeddedPostgres, pipeline: Path, env: dict[str, str], phase: str, delay_s: float
-) -> tuple[list[str], float]:
-    """Start a load, restart the server `delay_s` after it entered `phase`; return all that the load told."""
-    child = subprocess.Popen([sys.executable, CHILD, pipeline], env=env, stdout=subprocess.PIPE, text=True)
-    assert child.stdout is not None
-    for line in child.stdout:
-        if line.strip() == phase:
-            time.sleep(delay_s)
-            break
-    away_s = restart(server)
-    told = [phase, *child.stdout.read().split()]
-    assert child.wait(timeout=120) == 0, f"the load did not get over a restart in {phase}: {told}"
-    return told, away_s
-
-
 @pytest.mark.parametrize("disposition", ["append", "merge"] if FULL else ["append"])
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(1800)
 def test_a_load_gets_over_a_restart_of_the_target_by_itself(
-    disposition: str, tmp_path: Path, server: EmbeddedPostgres, rng: random.Random
+    disposition: str,
+    tmp_path: Path,
+    server: EmbeddedPostgres,
+    rng: random.Random,
+    figures: Callable[..., Figures],
 ) -> None:
+    """With the default retries."""
+    line = figures(f"restart -m immediate, {disposition}", rows=ROWS)
     env = environment(tmp_path, server.url())
     pipeline = write_pipeline(tmp_path, disposition)
-    pipeline.write_text(pipeline.read_text().replace("  steps:\n", f"{RETRY}  steps:\n"))
     table = f"t.{disposition}"
     write_source(tmp_path / "source.csv", ROWS, version=1)
     run_to_end(pipeline, env)
-    with psycopg.connect(server.url(), autocommit=True) as connection:
-        new, expected = fingerprint(connection, table), relations(connection)
+    with connected(server.url()) as connection:
+        new, there = fingerprint(connection, table), relations(connection)
     hits: Counter[str] = Counter()
-    tries: Counter[int] = Counter()
+    attempts: list[int] = []
     away: list[float] = []
     for point in range(POINTS):
-        with psycopg.connect(server.url(), autocommit=True) as connection:
+        with connected(server.url()) as connection:
             connection.execute(f"TRUNCATE {table}; TRUNCATE _dteg.checkpoints")
-        phase = ["copy", "publish", "start", "commit"][point % 4]
-        told, seconds = restart_in(server, pipeline, env, phase, rng.uniform(0, PHASES[phase]))
+        phase = CYCLE[point % len(CYCLE)]
+        code, told = strike_in(
+            pipeline, env, phase, rng.uniform(0, PHASES[phase]), lambda _: away.append(restart(server)),
+            hold_s=0.5 if point // len(CYCLE) % 2 == 0 else 0,
+        )  # fmt: skip
+        assert code == 0, f"the load did not get over a restart in {phase}: {told}"
         before = told[: told.index("retry")] if "retry" in told else told
         hits[before[-1]] += 1
-        tries[told.count("retry") + 1] += 1
-        away.append(seconds)
-        with psycopg.connect(server.url(), autocommit=True) as connection:
-            wait_until_alone(connection)
-            assert fingerprint(connection, table) == new, (
-                f"not equal to the source after a restart in {phase}"
-            )
-            assert relations(connection) == expected
-    print(
-        f"{disposition}: {POINTS} restarts in loads of {ROWS:,} rows, last phase before: {dict(hits)};"
-        f" attempts: {dict(sorted(tries.items()))}; away for {min(away):.1f} to {max(away):.1f} s"
+        attempts.append(told.count("retry") + 1)
+        line.points += 1
+        line.landed += before[-1] not in ("done", "committed")
+        with connected(server.url()) as connection:
+            line.check(connection, table, new, there, f"after a restart in {phase}")
+    line.note = (
+        ", ".join(f"{phase} {count}" for phase, count in sorted(hits.items()))
+        + f"; attempts up to {max(attempts)}; away {min(away):.1f} to {max(away):.1f} s"
     )
-    landed = sum(count for phase, count in hits.items() if phase not in ("done", "committed"))
-    assert landed >= POINTS * 2 // 3, f"too few restarts landed in mid-work: {dict(hits)}"
-    if POINTS > 3:
-        assert len([phase for phase in hits if phase in PHASES]) >= 3, f"phases that were hit: {dict(hits)}"
+    assert line.landed >= POINTS * 2 // 3, f"too few restarts landed in mid-work: {line.note}"
+    assert len([phase for phase in hits if phase in PHASES]) >= min(3, POINTS), line.note

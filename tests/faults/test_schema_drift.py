@@ -9,7 +9,7 @@ scale of the table, with unknown columns dropped instead of set aside, and with 
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from dteg.core.errors import QualityGateError, SchemaDriftError
 from dteg.pipelines.runner import new_run_id
 from tests.factories import LooksOnly, make_part, make_pipeline, run
 from tests.faults.conftest import FULL
+from tests.faults.loads import Figures
 
 POLICIES = ("evolve", "freeze", "quarantine")
 TYPES = {
@@ -159,8 +160,15 @@ def same(source: Any, target: Any, type_: str) -> bool:
 @pytest.mark.parametrize("decoded", [False, True] if FULL else [False])
 @pytest.mark.parametrize(("case", "policy"), CELLS)
 def test_drift_has_the_outcome_of_its_policy(
-    case: str, policy: str, decoded: bool, connection: psycopg.Connection, tmp_path: Path
+    *,
+    case: str,
+    policy: str,
+    decoded: bool,
+    connection: psycopg.Connection,
+    tmp_path: Path,
+    figures: Callable[..., Figures],
 ) -> None:
+    line = figures(f"schema drift, 12 cases, {policy}", points=1, note="compared by value, old and new types")
     drift, *outcomes = CASES[case]
     outcome = outcomes[POLICIES.index(policy)]
     load(tmp_path, policy, decoded=decoded)
@@ -168,6 +176,7 @@ def test_drift_has_the_outcome_of_its_policy(
     assert old_types == TYPES
     assert list(old.values()) == rows(connection, "s.t")
     connection.execute(drift)
+    line.landed = 1
     source = rows(connection, "s.t")
     if outcome.refused or outcome.aside:
         error = SchemaDriftError if outcome.refused else QualityGateError
@@ -180,6 +189,7 @@ def test_drift_has_the_outcome_of_its_policy(
         assert types(connection) == {**old_types, **outcome.types}
         there = {row["id"]: row for row in rows(connection, "raw.t")}
         arrived = {row["id"]: row for row in source if row["id"] not in outcome.aside}
+        line.lost = len((set(arrived) | set(old)) - set(there))
         assert set(there) == set(arrived) | set(old)
         for id_, row in there.items():
             for name, value in row.items():

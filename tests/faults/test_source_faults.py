@@ -14,6 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from dteg.core import liveness
 from dteg.core.errors import TransientError
 from dteg.core.project import Project
 from dteg.pipelines.listener import Listener
@@ -21,8 +22,8 @@ from dteg.pipelines.plan import load_pipeline
 from dteg.pipelines.results import RunResult
 from dteg.pipelines.runner import new_run_id, run_pipeline
 from tests.faults.conftest import FULL
+from tests.faults.loads import Figures, relations, wait_until_alone
 from tests.faults.proxy import Link, Proxy, Rules
-from tests.faults.test_kill import relations, wait_until_alone
 
 ROWS = 1_000_000 if FULL else 60_000
 DROPS = 20 if FULL else 2
@@ -145,8 +146,13 @@ def assert_equal(connection: psycopg.Connection, way: str) -> None:
 @pytest.mark.parametrize("way", PATHS)
 @pytest.mark.timeout(1800)
 def test_a_dropped_copy_is_read_again(
-    way: str, source: psycopg.Connection, load: Callable[..., RunResult], rng: random.Random
+    way: str,
+    source: psycopg.Connection,
+    load: Callable[..., RunResult],
+    rng: random.Random,
+    figures: Callable[..., Figures],
 ) -> None:
+    line = figures(f"source drops, {way}", rows=ROWS)
     source.execute(TABLE.format(rows=ROWS))
     size = ROWS * 50  # the COPY of a row takes a little more than that
     hits: list[int] = []
@@ -160,16 +166,20 @@ def test_a_dropped_copy_is_read_again(
         hits += rules.hits
     wait_until_alone(source)
     assert [each for each in relations(source) if "temporary" in each] == []
-    print(
-        f"{way}: {len(hits)} COPYs of {ROWS:,} rows cut in {DROPS} loads, after {min(hits):,} to {max(hits):,} bytes"
-    )
+    line.points = line.landed = len(hits)
+    line.note = f"{DROPS} loads, cut after {min(hits):,} to {max(hits):,} bytes"
 
 
 @pytest.mark.parametrize("after", [1000, 1_500_000] if FULL else [1_500_000])
 @pytest.mark.parametrize("way", PATHS)
 def test_a_stalled_copy_is_given_up_in_time(
-    way: str, after: int, source: psycopg.Connection, load: Callable[..., RunResult]
+    way: str,
+    after: int,
+    source: psycopg.Connection,
+    load: Callable[..., RunResult],
+    figures: Callable[..., Figures],
 ) -> None:
+    line = figures(f"source stalls, {way}", rows=60_000)
     source.execute(TABLE.format(rows=60_000))
     threads = threading.active_count()
     rules = Stall(after, times=99)
@@ -189,12 +199,13 @@ def test_a_stalled_copy_is_given_up_in_time(
     load(Stall(after, times=1), way, attempts)
     assert len(attempts.errors) == 1
     assert_equal(source, way)
-    print(f"{way}: two stalls after {after:,} bytes given up after {seconds:.1f} s")
+    line.points = line.landed = len(rules.hits) + len(attempts.errors)
+    line.note = f"two stalls after {after:,} bytes given up after {seconds:.1f} s"
 
 
 @pytest.mark.parametrize("way", PATHS)
 def test_a_slow_drip_is_no_silence(
-    way: str, source: psycopg.Connection, load: Callable[..., RunResult]
+    way: str, source: psycopg.Connection, load: Callable[..., RunResult], figures: Callable[..., Figures]
 ) -> None:
     """A block of 256 KiB takes longer than the longest silence; no piece does."""
     source.execute(TABLE.format(rows=3_000))
@@ -205,4 +216,40 @@ def test_a_slow_drip_is_no_silence(
     assert seconds > 2 * IDLE_S, "not slow enough"
     assert attempts.errors == []
     assert_equal(source, way)
-    print(f"{way}: {rules.pieces} pieces in {seconds:.1f} s, with {IDLE_S:g} s as the longest silence")
+    note = f"{rules.pieces} pieces in {seconds:.1f} s, with {IDLE_S:g} s as the longest silence"
+    figures(f"source drips, {way}", rows=3_000, points=1, landed=1, note=note)
+
+
+class StallBefore(Rules):
+    """Let nothing more through on the link whose client sends `mark` first."""
+
+    def __init__(self, mark: bytes) -> None:
+        self.mark = mark
+        self.hits: list[Link] = []
+
+    def from_client(self, link: Link, data: bytes) -> None:
+        if self.mark in data and not self.hits:
+            self.hits.append(link)
+        if link in self.hits:
+            link.stopped.wait(600)
+        link.to_server(data)
+
+
+@pytest.mark.parametrize("mark", [b"pg_index", b"BEGIN", b"TO STDOUT"], ids=["describe", "begin", "copy"])
+@pytest.mark.parametrize("way", PATHS)
+def test_a_stall_before_the_first_row_is_given_up_in_time(
+    way: str,
+    mark: bytes,
+    source: psycopg.Connection,
+    load: Callable[..., RunResult],
+    figures: Callable[..., Figures],
+) -> None:
+    line = figures(f"source stalls before its COPY, {way}", rows=3_000, points=1)
+    source.execute(TABLE.format(rows=3_000))
+    rules, attempts = StallBefore(mark), Attempts()
+    started = time.monotonic()
+    load(rules, way, attempts)
+    assert time.monotonic() - started < 2 * IDLE_S + liveness.CONFIRM_S + 2 * MARGIN_S
+    line.landed = len(rules.hits)
+    assert len(rules.hits) == len(attempts.errors) == 1
+    assert_equal(source, way)

@@ -8,14 +8,16 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from tests.faults.conftest import FULL
-from tests.faults.test_kill import (
+from tests.faults.loads import (
     CHILD,
+    Figures,
     environment,
     fingerprint,
     relations,
@@ -68,13 +70,17 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 @pytest.mark.parametrize("disposition", ["append", "merge"])
 @pytest.mark.timeout(900)
 def test_two_runs_at_once_have_the_result_of_one(
-    disposition: str, tmp_path: Path, postgres_url: str, rng: random.Random
+    disposition: str,
+    tmp_path: Path,
+    postgres_url: str,
+    rng: random.Random,
+    figures: Callable[..., Figures],
 ) -> None:
+    line = figures(f"two runs at once, {disposition}", rows=ROWS + ROWS // 10)
     env = environment(tmp_path, postgres_url)
     pipeline = write_pipeline(tmp_path, disposition)
     table = f"t.{disposition}"
     write_source(tmp_path / "source.csv", ROWS, version=1)
-    together = 0
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         run_to_end(pipeline, env)
         new, expected = fingerprint(connection, table), relations(connection)
@@ -82,21 +88,20 @@ def test_two_runs_at_once_have_the_result_of_one(
             connection.execute(f"TRUNCATE {table}; TRUNCATE _dteg.checkpoints, _dteg.loads")
             runs = run_both(connection, pipeline, env, table, rng.uniform(0, 0.1))
             assert [code for code, _ in runs] == [0, 0]
-            assert fingerprint(connection, table) == new
-            assert relations(connection) == expected
+            line.points += 1
+            line.check(connection, table, new, expected, "after two runs at once")
             written = connection.execute(
                 "SELECT rows_written FROM _dteg.loads ORDER BY committed_at"
             ).fetchall()
             assert written == [(new[0],), (0,)], "the second run wrote rows again"
             spans = sorted(span(phases) for _, phases in runs)
-            together += spans[1][0] < spans[0][1]
+            line.landed += spans[1][0] < spans[0][1]
             commit, copies = (
                 spans[0][1],
                 [at for _, phases in runs for at, phase in phases if phase == "copy"],
             )
             assert all(at <= commit for at in copies), "the second run copied rows"
-    print(f"{disposition}: {together} of {POINTS} pairs of runs of {ROWS:,} rows overlapped")
-    assert together == POINTS, "the second run started after the first one's commit"
+    assert line.landed == POINTS, "the second run started after the first one's commit"
 
 
 def span(phases: list[tuple[float, str]]) -> tuple[float, float]:

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
+from dteg.connectors.native import RowsNeededError
 from dteg.core.batch import Batch
 from dteg.core.errors import InputError
 from dteg.core.types import sql_type
@@ -26,6 +27,7 @@ from .formats import BATCH_BYTES, BATCH_ROWS, InferredFormat
 from .inference import Inference, kind_of_text
 from .locations import SourceFile
 from .opening import open_bytes
+from .strict_csv import StrictCsv
 from .text_stream import CHUNK_BYTES, TextStream, line_breaks
 
 RaggedRow = Callable[[Any], None]
@@ -46,13 +48,28 @@ class CsvFormat(InferredFormat):
 
     Attributes:
         headers: Columns of the files that were looked at.
-        sampled: Types were inferred from a part of the rows.
+        sampled: Types were inferred from a part of the rows, as the config says.
+        is_guess: The last `schema` was guessed from the first blocks, and there are more.
     """
 
     def __init__(self, config: FilesConfig, reject: RejectRow) -> None:
         super().__init__(config, reject)
         self.headers: dict[str, list[str]] = {}
-        self.sampled = False
+        self.sampled = self.is_guess = False
+        self._guesses = False
+
+    @property
+    def large_block_bytes(self) -> int:
+        """Size of the blocks for records that do not fit a small one."""
+        return 2 * max(CHUNK_BYTES, self.config.max_line_bytes)
+
+    def guess(self, files: list[SourceFile]) -> pa.Schema:
+        """Return what `schema` would say if the rows behind the first blocks were like those in them.
+
+        Sets `is_guess` if there are more rows; then only what `native` offers may be read, which proves the guess.
+        """
+        self._guesses = copy_format(self.config) is not None and not self.config.infer_rows
+        return self.schema(files)
 
     def native(
         self, files: list[SourceFile], schema: pa.Schema, on_end: Callable[[SourceFile], None]
@@ -62,18 +79,24 @@ class CsvFormat(InferredFormat):
         same = all(self.headers.get(file.display) == schema.names for file in files)
         if wire is None or not same or not all(map(can_be_checked, schema)):
             return None
+        if self.is_guess and len(files) < len(self.headers):
+            return None  # the types come from the other files too
         proven = {name for name, column in self.declared.items() if sql_type(column) in ("text", "varchar")}
         if not self.sampled:
             proven |= self.proven
-        return CsvSource(self, files, schema, wire=wire, proven=proven, on_end=on_end)
+        guess = self.inference if self.is_guess else None
+        return CsvSource(self, files, schema, wire=wire, proven=proven, guess=guess, on_end=on_end)
 
     def observe(self, file: SourceFile, inference: Inference) -> None:
         """Look at the values of the columns whose type is still open."""
         with self.open(file) as body:
-            names = body.names
-        self.headers[file.display] = names
-        for name in names:
-            inference.add_column(name)
+            names = self.headers[file.display] = body.names
+            for name in names:
+                inference.add_column(name)
+            if not any(map(inference.is_open, names)) or (
+                self._guesses and self._guess_from(body, inference)
+            ):
+                return
         rows = 0
         for batch in self.text_batches(file, lambda _: None):
             open_columns = [name for name in names if inference.is_open(name)]
@@ -85,6 +108,22 @@ class CsvFormat(InferredFormat):
             for name in open_columns:
                 inference.add(name, kind_of_text(batch.column(name), inference.kind(name)))
             rows += batch.num_rows
+
+    def _guess_from(self, body: Body, inference: Inference) -> bool:
+        """Look at the values of the first block only; return False if there are no more, or it cannot be relayed."""
+        block = body.stream.read(CHUNK_BYTES)
+        cut = StrictCsv(self.config.field_delimiter.encode(), self.config.quote.encode()).follows(block)
+        if not cut or not body.stream.read(1):
+            return False
+        names = list(filter(inference.is_open, body.names))
+        try:
+            batch = self.parse_block(block[:cut], body.names, names)
+        except (RowsNeededError, pa.ArrowInvalid):
+            return False
+        for name in names:
+            inference.add(name, kind_of_text(batch.column(name), inference.kind(name)))
+        self.is_guess |= any(map(inference.is_open, names))
+        return True
 
     def read(self, file: SourceFile, schema: pa.Schema) -> Iterator[Batch]:
         """Yield the rows of a file; set aside those with a wrong number of columns or a wrong value."""
@@ -165,7 +204,7 @@ class CsvFormat(InferredFormat):
         self, file: SourceFile, on_ragged: RaggedRow, only: list[str] | None = None
     ) -> Iterator[Batch]:
         """Yield all columns, or some, as text, with large blocks from where a record does not fit a small one."""
-        done, large = 0, max(2 * CHUNK_BYTES, self.config.max_line_bytes)
+        done = 0
         try:
             for batch in self._parse(file, on_ragged, CHUNK_BYTES, only):
                 yield batch
@@ -176,7 +215,7 @@ class CsvFormat(InferredFormat):
         else:
             return
         try:
-            for batch in self._parse(file, on_ragged, large, only):
+            for batch in self._parse(file, on_ragged, self.large_block_bytes, only):
                 skip = min(done, batch.num_rows)
                 done -= skip
                 if skip < batch.num_rows:
@@ -208,6 +247,23 @@ class CsvFormat(InferredFormat):
         if stream.quotes % 2:
             # Arrow takes the rest of the file as one value when a quote is never closed.
             self._check_quotes(file)
+
+    def parse_block(self, block: bytes, names: list[str], only: list[str]) -> Batch:
+        """Return some of the columns `names` of whole records as text.
+
+        Raises:
+            RowsNeededError: A record has another number of columns.
+        """
+        ragged: list[Any] = []
+        table = pacsv.read_csv(
+            pa.BufferReader(block),
+            pacsv.ReadOptions(column_names=names, block_size=len(block), use_threads=False),
+            self._parse_options(len(names), ragged.append),
+            self._convert_options(names, only),
+        )
+        if ragged:
+            raise RowsNeededError("a row has another number of columns")
+        return pa.RecordBatch.from_arrays([column.combine_chunks() for column in table.columns], names=only)
 
     def _parse_options(self, columns: int, on_ragged: RaggedRow) -> pacsv.ParseOptions:
         def skip(row: Any) -> str:

@@ -3,32 +3,40 @@
 COPY and Arrow agree on every file that is written strictly: quotes around whole values, doubled
 inside them. Where a file is not, or a value is not plainly of its column's type, the read ends with
 `RowsNeededError` and the rows are read one by one, which also finds the number of a bad row.
+
+The file is read once. While COPY takes its blocks, a thread looks at the values in them. When the
+types were guessed from the beginning of the files, the thread also goes on with the inference, and
+the read ends with `TypesNeededError` as soon as that comes to other types.
 """
 
 import contextlib
-import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
-from operator import methodcaller
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dteg.connectors.native import NativeFormat, NativeSource, RowsNeededError
+from dteg.connectors.native import NativeFormat, NativeSource, RowsNeededError, TypesNeededError
 from dteg.core.batch import Batch, Schema
 from dteg.core.errors import InputError
 
 from .config import FilesConfig
 from .conversion import convert
+from .inference import Inference, kind_of_text
 from .locations import SourceFile
 from .plain import plain_cast
+from .strict_csv import StrictCsv
 from .text_stream import CHUNK_BYTES
 
 if TYPE_CHECKING:
     from .csv_format import CsvFormat
 
 _BREAKS = b"\r\n"
+# Blocks that wait for the thread that looks at them: enough to even out its pace and COPY's.
+_BLOCKS_AHEAD = 4
 
 
 def copy_format(config: FilesConfig) -> NativeFormat | None:
@@ -58,7 +66,8 @@ class CsvSource(NativeSource):
         files: In order.
         schema: Columns of all files.
         wire: What `copy_format` gave.
-        proven: Columns whose values all have been looked at.
+        proven: Columns whose values need no looking at.
+        guess: The inference that `schema` was guessed with; None if it is sure.
         on_end: Called with each file that was read to its end.
     """
 
@@ -70,25 +79,27 @@ class CsvSource(NativeSource):
         *,
         wire: NativeFormat,
         proven: AbstractSet[str],
+        guess: Inference | None,
         on_end: Callable[[SourceFile], None],
     ) -> None:
         """Offer the files; nothing is opened yet."""
-        self.schema = schema
+        self.schema: Schema = schema
         self.formats = (wire,)
         self._format, self._files, self._on_end = format_, files, on_end
+        self._guess = guess
         self._unproven = [column for column in schema if column.name not in proven]
 
     @contextlib.contextmanager
     def read(self, format_: NativeFormat) -> Iterator[Iterator[bytes]]:
-        """Read the files; the values that are not proven are looked at by a thread of its own meanwhile."""
-        with _Check(self._format, self._files, self._unproven) as check:
+        """Read the files; a thread of its own looks at the values meanwhile."""
+        with _Check(self._look) as check:
             yield self._blocks(check)
 
     def _blocks(self, check: "_Check") -> Iterator[bytes]:
         for file in self._files:
             try:
                 for block in self._file_blocks(file):
-                    check.raise_refusal()
+                    check.add(block)
                     yield block
             except InputError as error:  # said again, with the rows before it, by the way of batches
                 raise RowsNeededError(str(error)) from error
@@ -96,121 +107,112 @@ class CsvSource(NativeSource):
         check.finish()
 
     def _file_blocks(self, file: SourceFile) -> Iterator[bytes]:
+        """Yield whole records, with a line break behind the last one."""
+        last = line_break = b""
+        for block, line_break in self._records(file):  # noqa: B007 - the last one is wanted
+            last = block[-1:]
+            yield block
+        if line_break and last not in _BREAKS:
+            yield line_break
+
+    def _records(self, file: SourceFile) -> Iterator[tuple[bytes, bytes]]:
+        """Yield blocks that end behind a record, but not in blank lines at the end; and the file's line break."""
         config = self._format.config
         with self._format.open(file) as body:
             if body.names != self.schema.names:
                 raise RowsNeededError(f"{file.display} has other columns than the files before it")
             strict = StrictCsv(config.field_delimiter.encode(), config.quote.encode())
-            # Blank lines at the end are no rows, except in a file of one column.
-            drop_blank = len(body.names) > 1
-            held = last = b""
+            rest = b""
             while block := body.stream.read(CHUNK_BYTES):
-                if not strict.follows(block):
+                cut = strict.follows(block)
+                if cut is None:
                     raise RowsNeededError(f"{file.display} is not written strictly")
-                last = block[-1:]
-                if drop_blank:
-                    block = held + block if held else block
-                    kept = len(block.rstrip(_BREAKS))
-                    block, held = (block[:kept], block[kept:]) if kept < len(block) else (block, b"")
-                if block:
-                    yield block
+                if not cut:
+                    rest += block
+                    if len(rest) > self._format.large_block_bytes:
+                        raise RowsNeededError(f"{file.display} has a record of more than {len(rest)} bytes")
+                    continue
+                records, rest = rest + block[:cut], block[cut:]
+                # Blank lines at the end are no rows, except in a file of one column.
+                if len(body.names) > 1 and (blank := _blank_end(records)):
+                    records, rest = records[:-blank], records[-blank:] + rest
+                if records:
+                    yield records, body.line_break
             if strict.is_open:
                 raise RowsNeededError(f"{file.display} ends inside a quote")
-            if drop_blank and last:
-                yield held[: 1 + held.startswith(b"\r\n")] or body.line_break
-            elif last and last not in _BREAKS:
-                yield body.line_break
+            if len(body.names) > 1 and not rest.strip(_BREAKS):
+                return
+            if rest:
+                yield rest, body.line_break
+
+    def _look(self, block: bytes) -> None:
+        """Look at the values of whole records, in the thread of the check."""
+        unproven = {column.name for column in self._unproven}
+        names = [name for name in self.schema.names if name in unproven or self._is_open(name)]
+        if not names:
+            return
+        batch = self._format.parse_block(block, self.schema.names, names)
+        for column in self._unproven:
+            _refuse_unplain(batch, column)
+        if self._guess is None:
+            return
+        for name in filter(self._is_open, names):
+            self._guess.add(name, kind_of_text(batch.column(name), self._guess.kind(name)))
+        if not self._guess.schema().equals(self.schema, check_metadata=True):
+            raise TypesNeededError("the types of the first rows are not those of all")
+
+    def _is_open(self, name: str) -> bool:
+        return self._guess is not None and self._guess.is_open(name)
 
 
-class StrictCsv:
-    """Looks whether bytes are CSV that every program reads alike."""
-
-    def __init__(self, delimiter: bytes, quote: bytes) -> None:
-        """Begin in front of a record."""
-        self._quote = quote
-        borders = (delimiter, b"\r", b"\n")
-        self._begins = methodcaller("startswith", borders)
-        self._ends = methodcaller("endswith", borders)
-        self._tail = self._stretch = b"\n"
-        self.is_open = False
-
-    def follows(self, block: bytes) -> bool:
-        """Return whether the next bytes are strict too.
-
-        Every stretch outside of quotes must begin and end with a delimiter or a line break, or be
-        empty between two quotes that stand for one. And no line may begin with the two characters
-        that end the data for COPY.
-        """
-        if b"\\." in block or self._tail.endswith(b"\\"):
-            joined = self._tail + block
-            if b"\n\\." in joined or b"\r\\." in joined:
-                return False
-        self._tail = (self._tail + block[-2:])[-2:]
-        stretches = block.split(self._quote)
-        # Of a stretch that began in an earlier block only the ends are kept.
-        stretches[0] = b"" if self.is_open else _ends(self._stretch + stretches[0])
-        outside = list(filter(None, stretches[self.is_open : -1 : 2]))
-        if not (all(map(self._begins, outside)) and all(map(self._ends, outside))):
-            return False
-        self.is_open ^= len(stretches) % 2 == 0
-        self._stretch = b"" if self.is_open else _ends(stretches[-1])
-        return not self._stretch or bool(self._begins(self._stretch))
+def _blank_end(records: bytes) -> int:
+    """Return the bytes of the line breaks at the end, but for the one that ends a record."""
+    kept = len(records.rstrip(_BREAKS))
+    if kept:
+        kept += 2 if records.startswith(b"\r\n", kept) else 1
+    return max(0, len(records) - kept)
 
 
-def _ends(stretch: bytes) -> bytes:
-    return stretch[:1] + stretch[1:][-1:]
+def _refuse_unplain(batch: Batch, column: pa.Field) -> None:
+    values = batch.column(column.name)
+    if pa.types.is_string(column.type):
+        _, bad = convert(values, column)
+        refused = bad is not None and pc.any(bad).as_py()
+    else:
+        refused = plain_cast(values, column.type) is None
+    if refused:
+        raise RowsNeededError(f"a value of column {column.name!r} is not plain")
 
 
 class _Check:
-    """Reads the files a second time, and only the columns whose values nobody has looked at."""
+    """Calls a function with one block after the other, in a thread of its own and a few blocks behind."""
 
-    def __init__(self, format_: "CsvFormat", files: list[SourceFile], columns: list[pa.Field]) -> None:
-        self._format, self._files, self._columns = format_, files, columns
-        self._refusal = ""
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="check CSV", daemon=True)
+    def __init__(self, look: Callable[[bytes], None]) -> None:
+        self._look = look
+        self._pool = ThreadPoolExecutor(1, "check CSV")
+        self._waiting: deque[Future[None]] = deque()
 
     def __enter__(self) -> Self:
-        if self._columns:
-            self._thread.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._stopped.set()
-        if self._columns:
-            self._thread.join()
+        self._pool.shutdown(cancel_futures=True)
 
-    def raise_refusal(self) -> None:
-        if self._refusal:
-            raise RowsNeededError(self._refusal)
+    def add(self, block: bytes) -> None:
+        """Have a block looked at, and raise what was found in one of those before it."""
+        while self._waiting and (len(self._waiting) >= _BLOCKS_AHEAD or self._waiting[0].done()):
+            self._take()
+        self._waiting.append(self._pool.submit(self._look, block))
 
     def finish(self) -> None:
-        """Wait for the end of the check."""
-        if self._columns:
-            self._thread.join()
-        self.raise_refusal()
+        """Wait for the last block."""
+        while self._waiting:
+            self._take()
 
-    def _run(self) -> None:
+    def _take(self) -> None:
         try:
-            for file in self._files:
-                names = [column.name for column in self._columns]
-                for batch in self._format.text_batches(file, self._refuse_row, names):
-                    if self._stopped.is_set() or self._refusal:
-                        return
-                    for column in self._columns:
-                        self._look(batch, column, file)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the way of batches meets it again and says it
-            self._refusal = str(error) or type(error).__name__
-
-    def _refuse_row(self, _: object) -> None:
-        self._refusal = "a row has another number of columns"
-
-    def _look(self, batch: Batch, column: pa.Field, file: SourceFile) -> None:
-        values = batch.column(column.name)
-        if pa.types.is_string(column.type):
-            _, bad = convert(values, column)
-            refused = bad is not None and pc.any(bad).as_py()
-        else:
-            refused = plain_cast(values, column.type) is None
-        if refused:
-            self._refusal = f"a value of column {column.name!r} in {file.display} is not plain"
+            self._waiting.popleft().result()
+        except (RowsNeededError, TypesNeededError):
+            raise
+        except Exception as error:  # whatever it is, the way of batches meets it again and says it
+            raise RowsNeededError(str(error) or type(error).__name__) from error

@@ -54,7 +54,12 @@ class FilesExtractor(Extractor[FilesConfig]):
 
     def streams(self) -> Iterable[Stream]:
         """Read all files once to find columns and types, unless they are known."""
-        schema = self._format.schema(self._files)
+        format_, is_guess = self._format, False
+        if self.context.may_guess and isinstance(format_, CsvFormat):
+            schema = format_.guess(self._files)
+            is_guess = format_.is_guess
+        else:
+            schema = format_.schema(self._files)
         if not schema.names:
             raise InputError(
                 "holds no records, so no columns; name them in `columns`", source=self.config.path
@@ -62,7 +67,7 @@ class FilesExtractor(Extractor[FilesConfig]):
         unknown = [name for name in self.config.primary_key if name not in schema.names]
         if unknown:
             raise ConfigError(f"primary_key: there is no column {unknown[0]!r} in {self.config.path}")
-        return [Stream(self.config.stream_name, schema, tuple(self.config.primary_key))]
+        return [Stream(self.config.stream_name, schema, tuple(self.config.primary_key), is_guess=is_guess)]
 
     def read(self, stream: Stream, since: Checkpoint | None) -> Iterator[Batch]:
         """Yield the records of files that are new or changed, in the order of their names."""

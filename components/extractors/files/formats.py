@@ -39,14 +39,16 @@ class InferredFormat(Format):
     """A format that does not say its types, so that all values are looked at first.
 
     Attributes:
+        inference: What the last `schema` came from.
         proven: Inferred columns whose values a database reads as we do.
     """
 
+    inference: Inference
     proven: AbstractSet[str] = frozenset()
 
     def schema(self, files: list[SourceFile]) -> pa.Schema:
         """Return the declared types and the narrowest ones that hold all other values."""
-        inference = Inference(self.declared)
+        inference = self.inference = Inference(self.declared)
         for file in files:
             self.observe(file, inference)
         if unknown := inference.unknown_columns:

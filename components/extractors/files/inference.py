@@ -15,6 +15,8 @@ from .plain import longest, plain_cast, starts_with
 
 TIMESTAMP = pa.timestamp("us")
 TIMESTAMPTZ = pa.timestamp("us", tz="UTC")
+# Texts of 16 digits and more make a column of numbers with fractions a numeric one, in one batch or in two.
+_LEAST_LONG = 10**15
 # Above this, neighbouring whole numbers share one double.
 _EXACT_IN_DOUBLE = 2**53
 
@@ -112,9 +114,8 @@ def _expected_kind(values: pa.StringArray, expected: Kind) -> Kind | None:
     if expected in (Kind.BIGINT, Kind.WIDE_BIGINT):
         if starts_with(values, "0", longer_than=1) or starts_with(values, "-0", longer_than=2):
             return None
-        bounds = pc.min_max(cast).as_py()
-        return kind_of_integers(bounds["min"], bounds["max"])
-    if expected is Kind.DOUBLE and (longest(values) >= _LONG_DIGITS or _any_match(values, r"^-?0[^.]")):
+        return _kind_of_integer_cast(cast)
+    if expected is Kind.DOUBLE and (longest(values) >= _LONG_DIGITS or _any_match(values, r"^(\+|-?0[^.])")):
         return None
     if expected is Kind.DATE and longest(values) > _DATE_LENGTH:
         return None
@@ -141,10 +142,15 @@ def _any_kind(values: pa.StringArray) -> Kind:
 
 def _kind_of_integer_text(values: pa.StringArray) -> Kind:
     try:
-        bounds = pc.min_max(values.cast(pa.int64())).as_py()
+        return _kind_of_integer_cast(values.cast(pa.int64()))
     except pa.ArrowInvalid:
         return Kind.NUMERIC
-    return kind_of_integers(bounds["min"], bounds["max"])
+
+
+def _kind_of_integer_cast(values: pa.Int64Array) -> Kind:
+    bounds = pc.min_max(values).as_py()
+    is_long = bounds["min"] <= -_LEAST_LONG or bounds["max"] >= _LEAST_LONG
+    return Kind.WIDE_BIGINT if is_long else Kind.BIGINT
 
 
 def _all_match(values: pa.StringArray, pattern: str) -> bool:

@@ -37,7 +37,10 @@ def _is_plain(values: pa.StringArray, result: pa.Array) -> bool:
     """Whether the texts are without what Arrow reads and our rules do not."""
     type_ = result.type
     if pa.types.is_integer(type_):
-        return not any(starts_with(values, hexadecimal) for hexadecimal in ("0x", "0X", "-0x", "-0X"))
+        return not any(
+            starts_with(values, zero) and (starts_with(values, zero + "x") or starts_with(values, zero + "X"))
+            for zero in ("0", "-0")
+        )
     if pa.types.is_floating(type_) and not _all(pc.is_finite(result)):
         return False
     if pa.types.is_floating(type_) or pa.types.is_decimal(type_):

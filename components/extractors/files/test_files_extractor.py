@@ -18,13 +18,14 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from components.extractors.files.files import FilesConfig, FilesExtractor
 from dteg.connectors.base import Checkpoint, Context
 from dteg.core.batch import sql_type_of
 from dteg.core.errors import InputError, PermanentError, TransientError
 from dteg.core.project import Project
 from dteg.core.secrets import Secret
 from dteg.testing.contract import contract_tests
+
+from .files import FilesConfig, FilesExtractor
 
 
 @pytest.fixture
@@ -764,7 +765,7 @@ def test_http_parquet_is_read_from_the_cache(folder, server):
 _PEAK = """
 import sys
 from pathlib import Path
-from components.extractors.files.files import FilesConfig, FilesExtractor
+from PACKAGE.files import FilesConfig, FilesExtractor
 from dteg.connectors.base import Context
 from dteg.core.project import Project
 from dteg.core.secrets import Secret
@@ -780,11 +781,16 @@ print(rows, int(status.split("VmHWM:")[1].split()[0]) // 1024)
 def peak_mb(path):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
     done = subprocess.run(
-        [sys.executable, "-c", _PEAK, str(path)], env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", _PEAK.replace("PACKAGE", __package__), str(path)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return [int(number) for number in done.stdout.split()]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read from /proc")
 @pytest.mark.parametrize("suffix", ["csv", "jsonl"])
 def test_memory_does_not_grow_with_rows(folder, suffix):
@@ -828,6 +834,7 @@ _Contract = contract_tests(
 
 class TestFilesExtractorContract(_Contract):
     def test_secrets_are_masked(self, case):
+        super().test_secrets_are_masked(case)
         # The secrets are values of a mapping.
         config = case.checked_config(headers={"Authorization": Secret("canary", literal=True)})
         extractor = FilesExtractor(config, case.create().context)

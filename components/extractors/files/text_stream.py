@@ -36,7 +36,7 @@ class TextStream:
         self._decoder = codecs.getincrementaldecoder(self._encoding)()
         self._max_line_bytes = max_line_bytes
         self._line_bytes = 0
-        self._buffer = bytearray()
+        self._buffer, self._at = b"", 0
         self._started = self._ended = False
 
     def readable(self) -> bool:
@@ -47,22 +47,26 @@ class TextStream:
         """Leave the file to who opened it."""
 
     def read(self, size: int = -1) -> bytes:
-        """Return `size` bytes, or what is left; b"" at the end.
+        """Return at most `size` bytes and at least half of that, or what is left; b"" at the end.
+
+        Half, because then the blocks of a file are handed on as they are, without a copy.
 
         Raises:
             InputError: Not in the encoding, a NUL character, a line that is too long, a truncated archive.
         """
-        while not self._ended and (size < 0 or len(self._buffer) < size):
+        while not self._ended and (size < 0 or 2 * (len(self._buffer) - self._at) < size):
             self._fill()
-        end = len(self._buffer) if size < 0 else size
-        with memoryview(self._buffer) as view:
-            data = bytes(view[:end])
-        del self._buffer[:end]
+        end = len(self._buffer) if size < 0 else self._at + size
+        data = self._buffer[self._at : end]
+        if end < len(self._buffer):
+            self._at = end
+        else:
+            self._buffer, self._at = b"", 0
         return data
 
     def unread(self, data: bytes) -> None:
         """Give bytes back, to be read again."""
-        self._buffer[:0] = data
+        self._buffer, self._at = data + self._buffer[self._at :], 0
 
     def _fill(self) -> None:
         with reading(self._source):
@@ -75,7 +79,7 @@ class TextStream:
         self._check(data)
         if self._quote:
             self.quotes += data.count(self._quote)
-        self._buffer += data
+        self._buffer, self._at = self._buffer[self._at :] + data, 0
 
     def _decode(self, chunk: bytes) -> bytes:
         state = self._decoder.getstate()

@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal, Self
 from urllib.parse import urlencode
 
-from dteg.connectors import NativeFormat, NativeSource, Schema
+from dteg.connectors import NativeFormat, NativeSource
+from dteg.core.columns import AnySchema
 from dteg.core.errors import DtegError, TransientError
 from dteg.core.postgres import APPLICATION_NAME, CONNECT_TIMEOUT_S, SESSION_SETTINGS, error_for_state
 
 BLOCK_BYTES = 256 << 10
-QUEUED_BLOCKS = 16
+QUEUED_BLOCKS = 4
 _LOOK_S = 0.2
 
 Wire = Literal["binary", "csv"]
@@ -61,7 +62,7 @@ def asyncpg_arguments(url: str) -> tuple[str, dict[str, str]]:
 
 
 class CopyOut:
-    """One COPY in a read-only snapshot, read ahead by up to 4 MiB.
+    """One COPY in a read-only snapshot, read ahead by up to 1 MiB.
 
     Args:
         url: The source.
@@ -197,7 +198,7 @@ class CopyOut:
 class CopySource(NativeSource):
     """One stream as the bytes of COPY: binary for a server of the same major version, else CSV."""
 
-    def __init__(self, schema: Schema, version: int, copy_out: Callable[[Wire], CopyOut]) -> None:
+    def __init__(self, schema: AnySchema, version: int, copy_out: Callable[[Wire], CopyOut]) -> None:
         """Offer a stream; nothing is opened yet."""
         self.schema = schema
         self.formats = (NativeFormat("postgresql", "binary", version), NativeFormat("postgresql", "csv"))

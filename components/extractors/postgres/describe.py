@@ -3,19 +3,18 @@
 from typing import Any
 
 import psycopg
-import pyarrow as pa
 from psycopg import sql
 
-from dteg.core.batch import field
+from dteg.core.columns import Columns
 from dteg.core.errors import ConfigError
 from dteg.core.identifiers import TableName
-from dteg.core.types import arrow_type, canonical
+from dteg.core.sql_types import canonical
 
 Connection = psycopg.Connection[Any]
 
 
-def describe(connection: Connection, relation: sql.Composable, name: str) -> pa.Schema:
-    """Return the Arrow schema of a relation; a type Arrow has no match for travels as text.
+def describe(connection: Connection, relation: sql.Composable, name: str) -> Columns:
+    """Return the columns of a relation with their SQL types.
 
     Raises:
         ConfigError: It has no columns, or two of the same name.
@@ -32,16 +31,11 @@ def describe(connection: Connection, relation: sql.Composable, name: str) -> pa.
         " ORDER BY t.n",
         [[column.type_code for column in columns], [_typmod(column) for column in columns]],
     ).fetchall()
-    return pa.schema([_field(each, type_) for each, (type_,) in zip(names, types, strict=True)])
+    return Columns({each: canonical(type_) for each, (type_,) in zip(names, types, strict=True)})
 
 
 def _typmod(column: "psycopg.Column") -> int:
     return column._fmod  # noqa: SLF001 - the raw modifier; precision and scale are what psycopg shows
-
-
-def _field(name: str, type_: str) -> pa.Field:
-    sql_type = canonical(type_)
-    return field(name, arrow_type(sql_type, unknown=pa.string()), sql_type=sql_type)
 
 
 def primary_key(connection: Connection, table: TableName) -> tuple[str, ...]:

@@ -23,7 +23,6 @@ from dteg.core.identifiers import TableName
 from dteg.core.postgres import connect, translated
 
 from .copy_out import CopyOut, CopySource, Wire
-from .copy_stream import read_batches
 from .describe import describe, primary_key
 
 COMPONENT = "postgres"
@@ -85,23 +84,25 @@ class PostgresExtractor(Extractor[PostgresExtractorConfig]):
         """Describe each table or the query, from the catalogue."""
         for name, relation, table in self._relations():
             with translated(COMPONENT, name):
-                schema = describe(self._connect(), relation, name)
+                columns = describe(self._connect(), relation, name)
                 key = primary_key(self._connect(), table) if table else ()
-            kept = tuple(column for column in key if column in schema.names)
-            yield Stream(name, schema, primary_key=kept if len(kept) == len(key) else ())
+            kept = tuple(column for column in key if column in columns.names)
+            yield Stream(name, columns, primary_key=kept if len(kept) == len(key) else ())
 
     def read(self, stream: Stream, since: Checkpoint | None) -> Iterator[Batch]:
         """Yield all rows, or those whose cursor is at least the saved one; all of one snapshot."""
+        from .copy_stream import read_batches
+
         yield from read_batches(self._copy_out(stream, since, "csv"), stream, self.config.batch_bytes)
 
     def native(self, stream: Stream, since: Checkpoint | None) -> NativeSource:
         """Offer the same rows as the bytes of COPY."""
         version = self._connect().info.server_version // 10_000
-        return CopySource(stream.schema, version, lambda wire: self._copy_out(stream, since, wire))
+        return CopySource(stream.columns, version, lambda wire: self._copy_out(stream, since, wire))
 
     def _copy_out(self, stream: Stream, since: Checkpoint | None, wire: Wire) -> CopyOut:
         relation = next(relation for name, relation, _ in self._relations() if name == stream.name)
-        columns = sql.SQL(", ").join(map(sql.Identifier, stream.schema.names))
+        columns = sql.SQL(", ").join(map(sql.Identifier, stream.columns.names))
         query = sql.SQL("SELECT {} FROM {}").format(columns, relation)
         if since is not None and since.cursor is not None and stream.cursor_field:
             query += sql.SQL(" WHERE {} >= {}").format(
@@ -136,7 +137,8 @@ class PostgresExtractor(Extractor[PostgresExtractorConfig]):
 
     def _connect(self) -> "psycopg.Connection[Any]":
         if self._connection is None:
-            self._connection = connect(self.url(), component=COMPONENT)
+            limit_s = self.config.idle_timeout_s
+            self._connection = connect(self.url(), component=COMPONENT, idle_timeout_s=limit_s)
         return self._connection
 
     def _relations(self) -> Iterator[tuple[str, sql.Composable, TableName | None]]:

@@ -7,13 +7,14 @@ import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
-from components.extractors.postgres.postgres import PostgresExtractor, PostgresExtractorConfig
 from dteg.connectors import Checkpoint, Stream
 from dteg.core.errors import ConfigError, PermanentError, TransientError
 from dteg.core.types import sql_type
 from dteg.testing.contract import contract_tests
 from dteg.testing.samples import make_context
 from dteg.testing.servers import fresh_port
+
+from .postgres import PostgresExtractor, PostgresExtractorConfig
 
 pytestmark = pytest.mark.integration
 

@@ -16,13 +16,14 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from components.loaders.files.files import FilesLoader, FilesLoaderConfig
-from components.loaders.files.publication import Publication
 from dteg.connectors.base import Checkpoint, Context, DeadLetter, LoadPlan
 from dteg.core.errors import ConfigError, PermanentError, QualityGateError, SchemaDriftError
 from dteg.core.project import Project
 from dteg.testing.contract import contract_tests
 from dteg.testing.samples import make_batch
+
+from .files import FilesLoader, FilesLoaderConfig
+from .publication import Publication
 
 BATCH = make_batch(id=[1, 2], name=["a", None])
 
@@ -278,10 +279,10 @@ def test_nothing_is_visible_before_publish_and_closing_leaves_the_old_file(tmp_p
     assert visible(tmp_path) == ["out/items.csv"]
 
 
-_VICTIM = """
+_VICTIM = f"""
 import sys, time
 from pathlib import Path
-import test_files_loader as suite
+import {__name__} as suite
 loader = suite.make_loader(Path(sys.argv[1]), sys.argv[2], format="csv")
 session = loader.open(suite.make_plan(disposition=sys.argv[3], load_id="dead"))
 session.begin(suite.BATCH.schema)
@@ -295,10 +296,9 @@ time.sleep(60)
 
 @pytest.mark.parametrize(("path", "disposition"), [("out/items.csv", "replace"), ("out/", "append")])
 def test_killed_load_leaves_nothing_visible_and_the_next_one_cleans_up(tmp_path, path, disposition):
-    entries = [str(Path(__file__).parent), *(entry for entry in sys.path if entry)]
     victim = subprocess.Popen(
         [sys.executable, "-c", _VICTIM, str(tmp_path), path, disposition],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(entries)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -15,7 +15,8 @@ from dteg.core.batch import Batch, Schema, sql_type_of
 
 from .config import FilesLoaderConfig
 
-ROW_GROUP_BYTES = 64 << 20
+# A row group waits in memory until it is written, so wide rows make it shorter.
+ROW_GROUP_BYTES = 32 << 20
 _FORMULA = r"^[=+\-@\t\r]"
 
 
@@ -113,13 +114,14 @@ class ParquetWriter(Writer):
         self._writer = pq.ParquetWriter(pa.PythonFile(file, mode="w"), schema, compression=config.compression)
         self._schema = schema
         self._waiting: list[Batch] = []
+        self._rows = self._bytes = 0
 
     def write(self, batch: Batch) -> None:
         """Write full row groups, and keep the rest."""
         self._waiting.append(batch)
-        rows = sum(waiting.num_rows for waiting in self._waiting)
-        size = sum(waiting.nbytes for waiting in self._waiting)
-        if rows >= self._row_group_rows or size >= ROW_GROUP_BYTES:
+        self._rows += batch.num_rows
+        self._bytes += batch.nbytes
+        if self._rows >= self._row_group_rows or self._bytes >= ROW_GROUP_BYTES:
             self._write_group()
 
     def _write_group(self) -> None:
@@ -127,6 +129,7 @@ class ParquetWriter(Writer):
             table = pa.Table.from_batches(self._waiting, self._schema)
             self._writer.write_table(table, row_group_size=self._row_group_rows)
             self._waiting = []
+            self._rows = self._bytes = 0
 
     def finish(self) -> None:
         """Write the last row group and the footer."""

@@ -16,7 +16,6 @@ from dteg.core.batch import Batch
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-COPY_OPTIONS = "FORMAT csv, NULL ''"
 _WRITE_OPTIONS = pyarrow.csv.WriteOptions(include_header=False, quoting_style="needed", batch_size=8192)
 
 

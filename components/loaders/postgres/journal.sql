@@ -59,7 +59,7 @@ ON CONFLICT (pipeline, stream, target)
 DO UPDATE SET checkpoint = EXCLUDED.checkpoint, load_id = EXCLUDED.load_id, updated_at = now();
 
 -- name: columns
-SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attgenerated <> '' OR a.attidentity = 'a'
+SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attgenerated <> '' OR a.attidentity = 'a', a.attnotnull
 FROM pg_attribute AS a
 WHERE a.attrelid = to_regclass(%(table)s) AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum;

@@ -1,13 +1,18 @@
 """Whether the bytes of another server's COPY can go into a table as they are."""
 
-import pyarrow as pa
+from typing import TYPE_CHECKING
+
 from psycopg import sql
 
 from dteg.connectors import NativeFormat, NativeSource
+from dteg.core.columns import AnySchema, Column, sql_type
 from dteg.core.errors import ConfigError
-from dteg.core.types import canonical, parse_sql_type, sql_type
+from dteg.core.sql_types import canonical, parse_sql_type
 
-from .encode import COPY_OPTIONS
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+COPY_OPTIONS = "FORMAT csv, NULL ''"
 
 # Types whose binary form is the same on every server of one major version. Enums, domains, composites and
 # the types of extensions hold numbers that each database gives out by itself, so they travel as text.
@@ -53,7 +58,7 @@ _BINARY = frozenset(
 ) | {"double precision", "bit varying"}
 
 
-def accepted_format(source: NativeSource, target: pa.Schema, version: int) -> NativeFormat | str:
+def accepted_format(source: NativeSource, target: AnySchema, version: int) -> NativeFormat | str:
     """Return the best format of `source` that a table takes without a change to any value, or why there is none.
 
     Args:
@@ -85,7 +90,7 @@ def copy_options(format_: NativeFormat) -> sql.Composable:
     return sql.SQL(", ").join([sql.SQL("FORMAT csv"), *options])
 
 
-def _is_binary_safe(column: pa.Field) -> bool:
+def _is_binary_safe(column: "Column | pa.Field") -> bool:
     try:
         return parse_sql_type(sql_type(column)).name in _BINARY
     except ConfigError:  # a type of one database, such as an enum

@@ -20,14 +20,26 @@ class PostgresLoaderConfig(ConnectorConfig):
         None,
         description="`postgresql://` URL without password, or `secret://` reference; default: the warehouse.",
     )
-    lock_timeout_s: float = Field(600, gt=0, description="Wait this long for another load of the same table.")
+    lock_timeout_s: float = Field(
+        600, gt=0, description="Wait this long for another load of the same table, and for a lock on it."
+    )
+    idle_timeout_s: float = Field(
+        60,
+        gt=0,
+        description="After this long without a word, ask the server whether it still works; if not, give up.",
+    )
+    statement_timeout_s: float = Field(
+        21_600, gt=0, description="Longest time of one statement, such as the publish, even if it does."
+    )
 
 
 class PostgresLoader(Loader[PostgresLoaderConfig]):
     """Loads into one PostgreSQL database by COPY."""
 
     capabilities: ClassVar[Capabilities] = Capabilities(
-        dispositions=frozenset({"append", "replace", "merge", "scd2"}), transactional=True
+        dispositions=frozenset({"append", "replace", "merge", "scd2"}),
+        transactional=True,
+        takes_columns=True,
     )
 
     @classmethod
@@ -47,4 +59,10 @@ class PostgresLoader(Loader[PostgresLoaderConfig]):
 
     def open(self, plan: LoadPlan) -> PostgresSession:
         """Connect, wait for other loads of the same table to end, and read what was saved."""
-        return PostgresSession(self.database_url(), plan, self.config.lock_timeout_s)
+        return PostgresSession(
+            self.database_url(),
+            plan,
+            lock_timeout_s=self.config.lock_timeout_s,
+            idle_timeout_s=self.config.idle_timeout_s,
+            statement_timeout_s=self.config.statement_timeout_s,
+        )

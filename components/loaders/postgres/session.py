@@ -4,6 +4,7 @@ Where rows go before the publish:
 
     append                      straight into the table: COPY in the open transaction
     replace, table empty        the same
+    a new table                 the same; the key of merge and scd2 is built at the publish
     replace, table with rows    a temporary table, then TRUNCATE and INSERT, so that readers wait
                                 only for the publish and not for the source
     merge, scd2                 a temporary table, then one statement that writes only what differs
@@ -41,22 +42,29 @@ from dteg.core.queries import load_queries
 from dteg.pipelines.schema_policy import reconcile
 
 from . import publish
-from .encode import COPY_OPTIONS, encode
-from .native import accepted_format, copy_options
+from .native import COPY_OPTIONS, accepted_format, copy_options
 from .table import Target, read_target
 
 QUERIES = load_queries(Path(__file__).parent / "journal.sql")
 COMPONENT = "postgres"
 # Rejected rows are written in parts of this many, so that a load of nothing but bad rows stays small.
 DEAD_LETTER_ROWS = 1000
-# Counting a table of this size takes about a tenth of a second.
-MAX_COUNTED_BYTES = 256 << 20
+# Counting a table of this size takes a few hundredths of a second.
+MAX_COUNTED_BYTES = 64 << 20
 
 
 class PostgresSession(NativeLoadSession):
     """A load in progress on one connection."""
 
-    def __init__(self, url: str, plan: LoadPlan, lock_timeout_s: float) -> None:
+    def __init__(
+        self,
+        url: str,
+        plan: LoadPlan,
+        *,
+        lock_timeout_s: float,
+        idle_timeout_s: float,
+        statement_timeout_s: float,
+    ) -> None:
         """Connect, lock the target against other loads and read the journal."""
         self.plan = plan
         self._keys: dict[str, Any] = {
@@ -69,8 +77,14 @@ class PostgresSession(NativeLoadSession):
         self._letters: list[DeadLetter] = []
         self._changes: list[str] = []
         self._alterations: list[sql.Composable] = []
-        self._was_empty = False
-        self._connection = connect(url, component=COMPONENT)
+        self._is_new = self._was_empty = False
+        self._connection = connect(
+            url,
+            component=COMPONENT,
+            idle_timeout_s=idle_timeout_s,
+            statement_timeout_s=statement_timeout_s,
+            lock_timeout_s=lock_timeout_s,
+        )
         try:
             self._prepare_journal()
             self._lock(lock_timeout_s)
@@ -107,6 +121,7 @@ class PostgresSession(NativeLoadSession):
             if target.exists:
                 self._alterations = publish.alterations(target, change, self.plan)
             else:
+                self._is_new = True
                 target = publish.create(self._connection, change.schema, self.plan)
             self._target: Target = target
             self._columns = [column.name for column in change.schema]
@@ -116,10 +131,14 @@ class PostgresSession(NativeLoadSession):
 
     def accept(self, source: NativeSource) -> NativeFormat | str:
         """Take COPY's own bytes when no value has to change: binary where both sides surely agree on it."""
+        if self._nullable_keys() and not self._was_empty:
+            return f"{self.plan.target} allows a null in primary_key, so each row is looked at"
         return accepted_format(source, self._schema, self._connection.info.server_version // 10_000)
 
     def write(self, batch: Batch) -> None:
         """Send one batch to COPY."""
+        from .encode import encode
+
         self._bytes_read += batch.nbytes
         with translated(COMPONENT, self.plan.stream):
             self._open_copy(sql.SQL(COPY_OPTIONS)).write(encode(batch))
@@ -140,13 +159,17 @@ class PostgresSession(NativeLoadSession):
 
     def has_null_keys(self) -> bool:
         """Whether a staged row has a null in the primary key."""
-        null = sql.SQL(" OR ").join(
-            sql.SQL("{} IS NULL").format(sql.Identifier(name)) for name in self.plan.primary_key
-        )
-        return bool(
-            self.plan.primary_key
-            and self._staged(sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE {})").format(self._into, null))
-        )
+        nullable = self._nullable_keys()
+        if not nullable:
+            return False  # COPY refuses it
+        null = sql.SQL(" OR ").join(sql.SQL("{} IS NULL").format(sql.Identifier(name)) for name in nullable)
+        return bool(self._staged(sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE {})").format(self._into, null)))
+
+    def _nullable_keys(self) -> list[str]:
+        """Return the columns of the key that could hold a null in the table that rows are copied into."""
+        if self._into == publish.STAGING:
+            return []
+        return [name for name in self.plan.primary_key if name not in self._target.not_null]
 
     def _staged(self, query: sql.Composed) -> Any:
         """End the COPY and ask one question about what came."""
@@ -177,6 +200,8 @@ class PostgresSession(NativeLoadSession):
             written = publish.put_in_place(
                 self._connection, self._target, self._into, self._columns, self.plan
             )
+            if self._is_new and (repeats := publish.add_key(self._connection, self._target.sql, self.plan)):
+                written = copied - repeats
             self._write_dead_letters()
             result = LoadResult(
                 rows_read=copied + self._rows_rejected,
@@ -194,8 +219,10 @@ class PostgresSession(NativeLoadSession):
         if self._copy is not None:
             self._copy = None
             # Ends the COPY on the server's side too; the transaction is rolled back with the connection.
-            with contextlib.suppress(psycopg.Error):
+            try:
                 self._connection.cancel_safe(timeout=5)
+            except psycopg.Error:
+                self._connection.close()  # nobody answers there: what follows must not wait
             # Left to the garbage collector, psycopg would warn on standard error of a COPY that did not end.
             unfinished = psycopg.OperationalError("the load was not published")
             with contextlib.suppress(psycopg.Error):
@@ -249,12 +276,12 @@ class PostgresSession(NativeLoadSession):
 
     def _copy_target(self, schema: Schema) -> sql.Composable:
         """Return the table to COPY into: the target itself, or a new temporary one."""
-        if self.plan.disposition in ("append", "replace") and not self._alterations:
+        if self._is_new or (self.plan.disposition in ("append", "replace") and not self._alterations):
             keeps_rows = self.plan.disposition == "append" and not self.plan.full_refresh
-            self._was_empty = self._is_empty()
+            self._was_empty = self._is_new or self._is_empty()
             if keeps_rows or self._was_empty:
                 return self._target.sql
-        return publish.create_staging(self._connection, schema)
+        return publish.create_staging(self._connection, schema, self.plan)
 
     def _is_empty(self) -> bool:
         query = sql.SQL("SELECT NOT EXISTS (SELECT FROM {})").format(self._target.sql)
@@ -266,6 +293,10 @@ class PostgresSession(NativeLoadSession):
         """Ask for rows when the server cannot read the bytes: it does not know which file and row they are from."""
         try:
             yield
+        except pg_errors.NotNullViolation as error:
+            if not self._relays or error.diag.column_name not in self.plan.primary_key:
+                raise
+            raise RowsNeededError("a row has a null in its key") from error
         except psycopg.DataError as error:
             if not self._relays:
                 raise

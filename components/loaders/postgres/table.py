@@ -10,7 +10,7 @@ from psycopg import sql
 
 from dteg.core.identifiers import TableName
 from dteg.core.queries import load_queries
-from dteg.core.types import canonical
+from dteg.core.sql_types import canonical
 
 LOADED_AT = "_loaded_at"
 VALID_FROM = "_valid_from"
@@ -29,12 +29,14 @@ class Target:
         name: Its name.
         columns: All columns: name -> SQL type; empty when there is no table.
         generated: Columns that PostgreSQL fills and nobody may write.
+        not_null: Columns that take no null.
         unique_keys: Sets of columns with a unique index.
     """
 
     name: TableName
     columns: Mapping[str, str] = field(default_factory=dict)
     generated: frozenset[str] = frozenset()
+    not_null: frozenset[str] = frozenset()
     unique_keys: frozenset[frozenset[str]] = frozenset()
 
     @property
@@ -66,7 +68,8 @@ def read_target(connection: "psycopg.Connection[Any]", table: TableName) -> Targ
     keys = connection.execute(_QUERIES["unique_keys"].encode(), parameters).fetchall()
     return Target(
         table,
-        {name: canonical(type_) for name, type_, _ in columns},
-        frozenset(name for name, _, generated in columns if generated),
+        {name: canonical(type_) for name, type_, *_ in columns},
+        frozenset(name for name, _, generated, _ in columns if generated),
+        frozenset(name for name, _, _, not_null in columns if not_null),
         frozenset(frozenset(names) for (names,) in keys),
     )

@@ -6,13 +6,14 @@ import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
-from components.loaders.postgres.encode import encode
-from components.loaders.postgres.postgres import PostgresLoader, PostgresLoaderConfig
 from dteg.connectors import Checkpoint, DeadLetter, LoadPlan
 from dteg.core.errors import ConfigError, PermanentError, QualityGateError, TransientError
 from dteg.core.identifiers import TableName
 from dteg.testing.contract import contract_tests
 from dteg.testing.samples import make_batch, make_context
+
+from .encode import encode
+from .postgres import PostgresLoader, PostgresLoaderConfig
 
 pytestmark = pytest.mark.integration
 
@@ -225,3 +226,41 @@ def test_a_session_that_is_given_up_leaves_no_backend_and_no_lock(load, database
     session.close()
     load(batch, load_id="load-2")
     assert database.execute("SELECT count(*) FROM raw.t").fetchone() == (1,)
+
+
+def test_a_replay_of_a_merge_does_not_even_lock_its_rows(load, database):
+    """Tried: without the rows being left out beforehand, ON CONFLICT leaves its lock in xmax and this turns red."""
+    batch = make_batch(id=list(range(50)), n=["a"] * 50)
+    merge = {"disposition": "merge", "primary_key": ("id",)}
+    load(batch, **merge)
+    assert load(batch, load_id="2", **merge).rows_written == 0
+    assert database.execute("SELECT count(*) FROM raw.t WHERE xmax <> 0").fetchone() == (0,)
+
+
+@pytest.mark.parametrize(("values", "last"), [(["b", "a"], "a"), (["a", "b"], "b"), (["b", "c"], "c")])
+def test_the_last_of_repeated_keys_wins_beside_rows_that_are_the_same(load, database, values, last):
+    """Tried: without the unique index, ["b", "a"] leaves b, because the row with a is like the target's."""
+    merge = {"disposition": "merge", "primary_key": ("id",)}
+    load(make_batch(id=list(range(9)), n=["a"] * 9), **merge)
+    load(make_batch(id=[*range(9), 0, 0], n=["a"] * 9 + values), load_id="2", **merge)
+    expected = [(n, last if n == 0 else "a") for n in range(9)]
+    assert database.execute("SELECT id, n FROM raw.t ORDER BY id").fetchall() == expected
+
+
+@pytest.mark.parametrize("disposition", ["merge", "scd2"])
+def test_a_first_load_with_repeated_keys_keeps_the_last_rows_and_makes_the_key(load, database, disposition):
+    batch = make_batch(id=[1, 2, 1], n=["a", "b", "c"])
+    result = load(batch, disposition=disposition, primary_key=("id",))
+    assert (result.rows_read, result.rows_written, result.total_rows) == (3, 2, 2)
+    assert database.execute("SELECT id, n FROM raw.t ORDER BY id").fetchall() == [(1, "c"), (2, "b")]
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        database.execute("INSERT INTO raw.t (id, n) VALUES (1, 'd')")
+
+
+def test_a_table_that_could_hold_null_keys_is_not_searched_for_them(load, database, tmp_path):
+    batch = make_batch(id=[1])
+    load(batch, primary_key=("id",))
+    loader = PostgresLoader(PostgresLoaderConfig(table="raw.t"), make_context(tmp_path))
+    with loader.open(make_plan(batch, load_id="2", primary_key=("id",))) as session:
+        session.begin(batch.schema)
+        assert "allows a null in primary_key" in session.accept(None)

@@ -10,14 +10,11 @@ import time
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from pydantic import ValidationError
 
-from components.loaders.rest.encode import encode_rows
-from components.loaders.rest.rest import RestLoader, RestLoaderConfig
 from dteg.connectors import Checkpoint, DeadLetter, LoadPlan
 from dteg.core.errors import ConfigError, InputError, PermanentError, QualityGateError, TransientError
 from dteg.core.identifiers import TableName
@@ -25,6 +22,9 @@ from dteg.core.types import cast_array
 from dteg.testing import make_batch, make_context
 from dteg.testing.contract import contract_tests
 from dteg.testing.http_server import FakeServer, Reply
+
+from .encode import encode_rows
+from .rest import RestLoader, RestLoaderConfig
 
 QUICK = {"max_attempts": 3, "base_delay_s": 0.001, "max_delay_s": 0.01}
 SINK = {}
@@ -266,13 +266,13 @@ def test_damaged_state_is_said_and_not_overwritten(sink, make, tmp_path):
     assert path.read_bytes() == b"{half"
 
 
-CHILD = """
+CHILD = f"""
 import sys
 from pathlib import Path
-from components.loaders.rest.rest import RestLoader, RestLoaderConfig
-from components.loaders.rest.test_rest_loader import QUICK, batch, load, plan
+from {__package__}.rest import RestLoader, RestLoaderConfig
+from {__package__}.test_rest_loader import QUICK, batch, load, plan
 from dteg.testing import make_context
-config = RestLoaderConfig.model_validate({"url": sys.argv[1], "batch_rows": 3, "retry": QUICK})
+config = RestLoaderConfig.model_validate(dict(url=sys.argv[1], batch_rows=3, retry=QUICK))
 load(RestLoader(config, make_context(Path(sys.argv[2]))), plan(), batch(*range(20)), cursor=19)
 """
 
@@ -290,10 +290,9 @@ def test_killed_load_goes_on_without_duplicates(server, make, tmp_path, after, s
         return reply
 
     server.route("/rows", stuck)
-    root = str(Path(__file__).resolve().parents[3])
     child = subprocess.Popen(
         [sys.executable, "-c", CHILD, f"{server.url}/rows", str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": root},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
     )
     assert stored.wait(20)
     os.kill(child.pid, signal.SIGKILL)

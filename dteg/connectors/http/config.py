@@ -18,7 +18,11 @@ class HttpConfig(ConnectorConfig):
 
     auth: AuthConfig = Field(NoAuth(type="none"), description="How to prove who we are.")
     headers: dict[str, str] = Field({}, description="Headers of every request; never credentials.")
-    retry: RetryPolicy = Field(RetryPolicy(), description="How often a request is tried again.")
+    retry: RetryPolicy = Field(
+        # Fewer than those of a load, which are around them.
+        RetryPolicy(max_attempts=4, base_delay_s=0.5),
+        description="How often a request is tried again; default: 4 attempts, the first wait up to 0.5 s.",
+    )
     rate_limit: RateLimit | None = Field(None, description="How many requests may be sent.")
     connect_timeout_s: float = Field(10.0, gt=0, description="Give up connecting after this long.")
     read_timeout_s: float = Field(60.0, gt=0, description="Give up when nothing arrives for this long.")

@@ -1,13 +1,16 @@
 """Nothing is lost or doubled: one transaction, load ids, positions, locks, dead letters."""
 
+import sys
 import threading
 import time
 
 import psycopg
 import pytest
 
-from dteg.core.errors import PermanentError, QualityGateError, SchemaDriftError, TransientError
+from dteg.core.errors import ConfigError, PermanentError, QualityGateError, SchemaDriftError, TransientError
+from dteg.core.project import Project
 from dteg.pipelines.runner import new_run_id, run_pipeline
+from dteg.scaffold.component import NewComponent, create_component
 
 MERGE = {"write": "merge", "primary_key": ["id"]}
 APPEND = {"write": "append", "cursor": "at"}
@@ -358,6 +361,48 @@ def test_sql_transforms_run_after_the_loads_in_one_transaction_each(source):
         run_pipeline(
             source.file(PIPELINE % ("", "- transform: {type: sql, file: marts.sql}")), run_id=new_run_id()
         )
+
+
+TRANSFORMER = "- transform: {type: %s, config: {source: raw.t, target: raw.counted, group_by: [name]}}"
+
+
+def test_a_transformer_runs_after_the_loads_in_one_transaction(source):
+    new = NewComponent("transformer", "tally", "me", namespace="sums")
+    code = next(path for path in create_component(Project(source.folder), new) if path.name == "tally.py")
+    for reference in ("tally", "tally-transformer", "dteg://sums/tally"):
+        path = source.file(PIPELINE % ("", TRANSFORMER % reference))
+        assert run_pipeline(path, run_id=new_run_id()).succeeded
+        counted = source.sql("SELECT name, row_count FROM raw.counted ORDER BY name")
+        assert counted == [("a", 1), (None, 1)]
+    code.write_text(code.read_text().replace("group by {columns};", "group by {columns};\nselect 1/0;"))
+    for name in [name for name in sys.modules if name.startswith("dteg_local_transformer_tally")]:
+        del sys.modules[name]
+    source.sql("TRUNCATE raw.counted")
+    with pytest.raises(
+        PermanentError, match=r"^transformer tally:\d+: division by zero|^transformer tally: division by zero"
+    ):
+        run_pipeline(source.file(PIPELINE % ("", TRANSFORMER % "tally")), run_id=new_run_id())
+    assert source.sql("SELECT count(*) FROM raw.counted") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        (TRANSFORMER % "tallly", "no transformer 'tallly'; did you mean \"tally\""),
+        (TRANSFORMER % "dteg://others/tally", "dteg install marketplace://others/tally"),
+        ("- transform: {type: tally, config: {source: raw.t}}", "target: this key is required"),
+        ("- transform: {type: tally, select: x}", "a transformer takes config, not select or file"),
+        ("- transform: {type: dbt, config: {x: 1}}", "type: dbt takes no config"),
+    ],
+)
+def test_a_transformer_that_cannot_run_is_told_before_anything_is_loaded(source, step, message):
+    list(
+        create_component(Project(source.folder), NewComponent("transformer", "tally", "me", namespace="sums"))
+    )
+    with pytest.raises(ConfigError) as refused:
+        run_pipeline(source.file(PIPELINE % ("", step)), run_id=new_run_id())
+    assert message in str(refused.value)
+    assert source.sql("SELECT to_regclass('raw.t')") == [(None,)]
 
 
 def test_a_blocked_rule_keeps_what_comes_after_from_running(source):

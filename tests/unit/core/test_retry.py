@@ -60,8 +60,16 @@ def test_waits_are_jittered_below_a_doubling_bound_and_a_limit():
     error = TransientError("x")
     for attempt, bound in [(1, 1), (2, 2), (3, 4), (4, 5), (20, 5)]:
         waits = [policy.delay_s(attempt, error, rng) for _ in range(300)]
-        assert 0 <= min(waits) < 0.1 * bound
-        assert 0.9 * bound < max(waits) <= bound
+        assert 0.5 * bound <= min(waits) < 0.55 * bound
+        assert 0.95 * bound < max(waits) <= bound
+
+
+def test_by_default_a_restart_of_a_server_is_waited_for_but_not_for_minutes():
+    for seed in range(100):
+        waits = []
+        with pytest.raises(TransientError):
+            call_with_retry(failing(99)[0], RetryPolicy(), sleep=waits.append, rng=random.Random(seed))
+        assert 30 <= sum(waits) <= 61
 
 
 def test_the_same_seed_gives_the_same_waits():

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from dteg.connectors.base import Checkpoint
 from dteg.core.batch import field
+from dteg.core.columns import Column
 from dteg.core.errors import ConfigError
 from dteg.core.types import sql_field
 from dteg.pipelines import cursor as cursor_module
@@ -159,8 +160,9 @@ def test_a_position_of_another_type_says_to_load_again():
     "type_", ["numeric", "interval", "jsonb", "inet", "timetz", "boolean", "bytea", "time", "integer[]"]
 )
 def test_a_type_whose_order_is_lost_on_the_way_cannot_be_a_cursor(type_):
-    with pytest.raises(ConfigError, match="cannot be a cursor"):
-        check_cursor(sql_field("at", type_))
+    for column in (sql_field("at", type_), Column("at", type_)):
+        with pytest.raises(ConfigError, match="cannot be a cursor"):
+            check_cursor(column)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +182,54 @@ def test_a_type_whose_order_is_lost_on_the_way_cannot_be_a_cursor(type_):
 )
 def test_a_type_with_an_order_can_be_a_cursor(type_):
     check_cursor(sql_field("at", type_))
+    check_cursor(Column("at", type_))
     check_cursor(field("at", pa.string()))
+
+
+def test_an_enum_of_one_database_cannot_be_a_cursor():
+    with pytest.raises(ConfigError, match="cannot be a cursor"):
+        check_cursor(Column("at", "mood"))
+
+
+@pytest.mark.parametrize(
+    ("saved", "greatest", "kept"),
+    [
+        (None, 5, 5),
+        (None, None, None),
+        (7, None, 7),
+        (7, 5, 7),
+        (7, 9, 9),
+        (2.5, 3.5, 3.5),
+        ("9.50", Decimal("10.00"), "10.00"),
+        ("b", "a", "b"),
+        ("2026-01-02", date(2026, 1, 1), "2026-01-02"),
+        (
+            "2026-01-01T10:00:00",
+            datetime(2026, 1, 1, 11, tzinfo=UTC).replace(tzinfo=None),
+            "2026-01-01T11:00:00",
+        ),
+        ("2026-01-01T12:00:00+02:00", datetime(2026, 1, 1, 11, tzinfo=UTC), "2026-01-01T11:00:00+00:00"),
+    ],
+)
+def test_a_relayed_load_saves_the_greater_of_its_value_and_the_saved_one(saved, greatest, kept):
+    tracker = CursorTracker("at", Checkpoint(saved) if saved is not None else None, drop_repeats=False)
+    tracker.passed(greatest, "bigint")
+    assert tracker.checkpoint({}).cursor == kept
+
+
+@pytest.mark.parametrize(
+    ("saved", "greatest"),
+    [
+        ("2026-01-01T00:00:00", 5),
+        ("x", Decimal(1)),
+        ("2026-01-01T00:00:00", date(2026, 1, 1)),
+        ("2026-01-01T00:00:00", datetime(2026, 1, 1, tzinfo=UTC)),
+    ],
+)
+def test_a_relayed_load_refuses_a_position_of_another_type(saved, greatest):
+    tracker = CursorTracker("at", Checkpoint(saved), drop_repeats=False)
+    with pytest.raises(ConfigError, match=r"does not fit column 'at', which is bigint now"):
+        tracker.passed(greatest, "bigint")
 
 
 def test_other_values_are_no_positions():

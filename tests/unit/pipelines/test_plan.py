@@ -202,7 +202,7 @@ def test_the_connector_of_the_project_replaces_the_one_that_comes_with_dteg(load
     folder = tmp_path / "components" / "extractors" / "files"
     folder.mkdir(parents=True)
     (folder / "dteg.yaml").write_text(
-        "name: files\nversion: 9.0.0\nkind: extractor\nentry_point: mine:Mine\nauthor: me\ndescription: My own files.\ncategory: x\n"
+        "name: files\nversion: 9.0.0\nkind: extractor\nentry_point: mine:Mine\nauthor: me\ndescription: My own files.\ncategory: other\n"
     )
     (folder / "mine.py").write_text(
         "from dteg.testing.memory import MemoryExtractor\nclass Mine(MemoryExtractor):\n    pass\n"

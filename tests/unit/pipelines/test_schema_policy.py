@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dteg.core.columns import Columns
 from dteg.core.errors import SchemaDriftError
 from dteg.core.types import canonical, cast_array, sql_field, sql_type
 from dteg.pipelines.schema_policy import fits, reconcile, wider_type
@@ -33,18 +34,19 @@ def schema_of(columns):
     return pa.schema([sql_field(name, type_) for name, type_ in columns.items()])
 
 
+@pytest.mark.parametrize("form", [schema_of, Columns])
 @pytest.mark.parametrize("policy", ["evolve", "freeze", "quarantine"])
 @pytest.mark.parametrize("case", CASES, ids=[case[0] for case in CASES])
-def test_a_difference_is_treated_as_the_table_in_the_docstring_says(case, policy):
+def test_a_difference_is_treated_as_the_table_in_the_docstring_says(case, policy, form):
     _, table, arriving, *expected = case
     wanted = dict(zip(["evolve", "freeze", "quarantine"], expected, strict=True))[policy]
     if wanted == REFUSED:
         with pytest.raises(
             SchemaDriftError, match=rf"raw\.t does not fit what arrives \(schema_policy: {policy}\)"
         ):
-            reconcile(table, schema_of(arriving), policy, "raw.t")
+            reconcile(table, form(arriving), policy, "raw.t")
         return
-    change = reconcile(table, schema_of(arriving), policy, "raw.t")
+    change = reconcile(table, form(arriving), policy, "raw.t")
     types = {column.name: sql_type(column) for column in change.schema}
     word, _, type_ = wanted.partition(" ")
     assert change.add == ({"b": type_} if word == "added" else {})

@@ -1,0 +1,27 @@
+from itertools import product
+
+import pyarrow as pa
+import pytest
+
+from .inference import Kind, join, kind_of_text
+
+VALUES = [
+    None, "", "0", "-1", "007", "12", "999999999999999", "1000000000000000", "-1000000000000000", "9007199254740993",
+    "9223372036854775807", "9223372036854775808", "1.5", ".5", "1e3", "1e00001", "1234567890123456.5", "0.1", "00.1",
+    "nan", "inf", "-Infinity", "true", "FALSE", "yes", "2026-01-01", "2026-02-30", "2026-01-01 10:00", "2026-01-01T10:00:00",
+    "2026-01-01 10", "2026-01-01T10:00:00Z", "2026-01-01 10:00:00+02:00", "2026-01-01 10:00:00.1234567", "0x1F", "+1", " 1",
+    "a",
+]  # fmt: skip
+
+
+def kind(*values, expected=Kind.NULL):
+    return kind_of_text(pa.array(values, pa.string()), expected)
+
+
+@pytest.mark.parametrize("left", VALUES)
+def test_it_does_not_matter_in_which_batch_a_value_stands(left):
+    """Tried: with 16 digits as a narrow bigint, `1.5` beside it is numeric in one batch and double in two."""
+    for right, expected in product(VALUES, Kind):
+        apart = join(kind(left), kind(right))
+        assert kind(left, right) is apart, (left, right)
+        assert join(expected, kind(left, right, expected=expected)) is join(expected, apart), (left, right)
