@@ -4,6 +4,7 @@
 pytest, the rest does not.
 """
 
+from dteg.testing.mariadb import mariadb_database, mariadb_server
 from dteg.testing.memory import (
     MemoryExtractor,
     MemoryExtractorConfig,
@@ -25,4 +26,6 @@ __all__ = [
     "fresh_port",
     "make_batch",
     "make_context",
+    "mariadb_database",
+    "mariadb_server",
 ]

@@ -9,10 +9,12 @@ import pytest
 
 from dteg.connectors.base import Context
 from dteg.core.errors import EnvironmentProblemError
+from dteg.testing.mariadb import mariadb_database, mariadb_server
 from dteg.testing.samples import make_context
 from dteg.testing.servers import database, embedded_postgres, empty
 
 TEST_SERVER_VARIABLE = "DTEG_TEST_POSTGRES_URL"
+TEST_MARIADB_VARIABLE = "DTEG_TEST_MARIADB_URL"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -51,3 +53,24 @@ def postgres_url(_postgres_database: str) -> Iterator[str]:
     """URL of an empty database; whatever the test leaves in it is dropped."""
     yield _postgres_database
     empty(_postgres_database)
+
+
+@pytest.fixture(scope="session")
+def mariadb_server_url() -> Iterator[str]:
+    """URL of a MariaDB or MySQL superuser: the one in `DTEG_TEST_MARIADB_URL`, else of a server for this session."""
+    if url := os.environ.get(TEST_MARIADB_VARIABLE):
+        yield url
+        return
+    with contextlib.ExitStack() as stack:
+        try:
+            url = stack.enter_context(mariadb_server())
+        except EnvironmentProblemError as error:
+            pytest.skip(f"no MariaDB here: {error}")
+        yield url
+
+
+@pytest.fixture
+def mariadb_url(mariadb_server_url: str) -> Iterator[str]:
+    """URL of an empty database of MariaDB, which is dropped after the test."""
+    with mariadb_database(mariadb_server_url) as url:
+        yield url

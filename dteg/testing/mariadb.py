@@ -1,0 +1,162 @@
+"""A MariaDB server that lives as long as a test: own data, own port of 127.0.0.1, never as root."""
+
+import atexit
+import contextlib
+import os
+import secrets
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from dteg.core.errors import EnvironmentProblemError
+from dteg.testing.servers import fresh_port
+
+START_TIMEOUT_S = 60
+STOP_TIMEOUT_S = 20
+# The server refuses to run as root: then as the user of Debian's package, if it is installed whole.
+SYSTEM_USERS = ("mysql", "nobody")
+# Debian puts the server where an ordinary user's PATH does not look.
+_ELSEWHERE = os.pathsep.join(
+    ["/usr/sbin", "/usr/local/sbin", "/usr/libexec", "/opt/homebrew/opt/mariadb/bin"]
+)
+
+# Small, and without waiting for the disk: nothing of it has to outlive the machine.
+_SETTINGS = (
+    "--bind-address=127.0.0.1",
+    "--innodb-buffer-pool-size=64M",
+    "--innodb-doublewrite=0",
+    "--innodb-flush-log-at-trx-commit=0",
+    "--innodb-flush-method=nosync",
+    "--innodb-log-file-size=32M",
+    "--character-set-server=utf8mb4",
+    "--skip-name-resolve",
+    "--skip-log-bin",
+)
+# One statement a line; nobody gets in without the password.
+_ACCOUNTS = """\
+CREATE USER dteg@'127.0.0.1' IDENTIFIED BY '{password}';
+GRANT ALL ON *.* TO dteg@'127.0.0.1' WITH GRANT OPTION;
+DELETE FROM mysql.global_priv WHERE user NOT IN ('dteg', 'mariadb.sys');
+FLUSH PRIVILEGES;
+"""
+
+
+@contextlib.contextmanager
+def mariadb_server(*options: str) -> Iterator[str]:
+    """Start an own MariaDB server and yield the URL of its superuser; stop it and delete its data at the end.
+
+    Args:
+        options: More options of the server, such as `--sql-mode=`.
+
+    Raises:
+        EnvironmentProblemError: MariaDB is not installed, or does not start; with the end of its log.
+    """
+    server, install = _program("mariadbd", "mysqld"), _program("mariadb-install-db", "mysql_install_db")
+    with tempfile.TemporaryDirectory(prefix="dteg-mariadb-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        as_user = [f"--user={_hand_over(folder)}"] if os.geteuid() == 0 else []
+        data, log, password, port = folder / "data", folder / "log", secrets.token_hex(16), fresh_port()
+        start = folder / "start.sql"
+        start.write_text(_ACCOUNTS.format(password=password), encoding="ascii")
+        start.chmod(0o644)  # read by the server's user, inside a folder that nobody else may enter
+        with log.open("wb") as output:
+            made = subprocess.run(
+                [install, "--no-defaults", f"--datadir={data}", "--skip-test-db",
+                 "--auth-root-authentication-method=normal", *as_user],
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False,
+            )  # fmt: skip
+            if made.returncode != 0:
+                raise EnvironmentProblemError(f"MariaDB cannot make its data folder: {_end_of(log)}")
+            process = subprocess.Popen(
+                [server, "--no-defaults", f"--datadir={data}", f"--socket={folder / 'sock'}", f"--port={port}",
+                 f"--pid-file={folder / 'pid'}", f"--init-file={start}", *_SETTINGS, *as_user, *options],
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+            )  # fmt: skip
+        atexit.register(_stop, process)
+        try:
+            url = f"mysql://dteg:{password}@127.0.0.1:{port}/mysql"
+            _wait_for(url, process, log)
+            yield url
+        finally:
+            _stop(process)
+            atexit.unregister(_stop)
+
+
+@contextlib.contextmanager
+def mariadb_database(server_url: str) -> Iterator[str]:
+    """Make an empty database with a random name on a MariaDB or MySQL server, yield its URL, and drop it."""
+    import pymysql
+
+    name = f"test_{secrets.token_hex(6)}"
+    parts = urlsplit(server_url)
+    admin = pymysql.connect(
+        host=parts.hostname, port=parts.port or 3306, user=parts.username, password=parts.password or ""
+    )
+    with contextlib.closing(admin), admin.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+        try:
+            yield f"{parts.scheme}://{parts.netloc}/{name}"
+        finally:
+            # A transaction that a test left open would make the drop wait for it.
+            cursor.execute(
+                "SELECT id FROM information_schema.processlist WHERE db = %s AND id <> CONNECTION_ID()",
+                [name],
+            )
+            for (number,) in cursor.fetchall():
+                with contextlib.suppress(pymysql.err.OperationalError):  # it has ended by itself
+                    cursor.execute(f"KILL {int(number)}")
+            cursor.execute(f"DROP DATABASE {name}")
+
+
+def _program(*names: str) -> str:
+    for name in names:
+        path = shutil.which(name) or shutil.which(name, path=_ELSEWHERE)
+        if path:
+            return path
+    raise EnvironmentProblemError(
+        f"no {names[0]} on this machine; install it: sudo apt-get install mariadb-server-core"
+    )
+
+
+def _hand_over(folder: Path) -> str:
+    """Give a folder to a user that is not root; return the user's name."""
+    for name in SYSTEM_USERS:
+        with contextlib.suppress(LookupError):
+            shutil.chown(folder, name)
+            return name
+    raise EnvironmentProblemError(
+        "MariaDB does not run as root, and there is no system user nobody; run as an ordinary user"
+    )
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    import pymysql
+
+    parts = urlsplit(url)
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while process.poll() is None and time.monotonic() < deadline:
+        with contextlib.suppress(pymysql.err.OperationalError):
+            pymysql.connect(
+                host=parts.hostname, port=parts.port or 0, user=parts.username, password=parts.password or ""
+            ).close()
+            return
+        time.sleep(0.05)
+    raise EnvironmentProblemError(f"MariaDB does not start: {_end_of(log)}")
+
+
+def _end_of(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace")[-1500:]
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
