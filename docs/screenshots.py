@@ -1,24 +1,34 @@
-"""Takes the pictures of the documentation from the running project: `python docs/screenshots.py`.
+"""Takes the pictures of the documentation from the running project: `python docs/screenshots.py [dagster|registry]`.
 
-Needs what `make demo` loaded, and Chromium (Debian: apt-get install chromium). Starts Dagster's page on
-a free port, opens it in headless Chromium, and stops it again.
+The pictures of Dagster need what `make demo` loaded, and Chromium (Debian: apt-get install chromium). Starts Dagster's page on
+a free port, opens it in headless Chromium, and stops it again. Those of the registry show sample data: a registry of
+its own, filled by tests/integration/registry/showcase.py.
 """
 
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from pathlib import Path
 
 from playwright.sync_api import FloatRect, Page, sync_playwright
 
+from dteg.core.document_server import document_server
 from dteg.testing.servers import fresh_port
 
 ROOT = Path(__file__).parents[1]
 IMAGES = Path(__file__).parent / "images"
 START_TIMEOUT_S = 120
+# Picture, page and height in pixels of the registry's pictures.
+REGISTRY_PAGES = (
+    ("registry-home", "/", 1000),
+    ("registry-component", "/c/streaming/kafka-extractor", 1000),
+    ("registry-gates", "/c/streaming/kafka-extractor/gates/1.2.0", 1100),
+    ("registry-configuration", "/c/dteg/postgres-extractor/configuration", 1000),
+)
 HEADER_PX = 112  # of the page, above the graph
 # Groups of assets, all of them shown opened.
 GROUPS = ("reference", "flights", "departures", "staging", "intermediate", "marts", "exposures")
@@ -37,6 +47,38 @@ def main() -> None:
     if chromium is None:
         sys.exit("Chromium is needed: apt-get install chromium")
     IMAGES.mkdir(exist_ok=True)
+    wanted = sys.argv[1:] or ["dagster", "registry"]
+    if "registry" in wanted:
+        take_registry(chromium)
+    if "dagster" in wanted:
+        take_dagster(chromium)
+
+
+def take_registry(chromium: str) -> None:
+    """Fill a registry with sample data and keep pictures of its pages."""
+    sys.path.insert(0, str(ROOT))
+    from registry.testing import running_registry
+    from tests.integration.registry.showcase import Showcase
+
+    with tempfile.TemporaryDirectory() as name, document_server("--standalone") as server:
+        folder = Path(name)
+        with (
+            running_registry(f"mongodb://{server.address}", folder / "registry") as running,
+            sync_playwright() as p,
+        ):
+            Showcase(running, folder)
+            browser = p.chromium.launch(executable_path=chromium, args=FLAGS)
+            page = browser.new_page(viewport={"width": 1360, "height": 1000}, color_scheme="light")
+            for picture, path, height in REGISTRY_PAGES:
+                page.set_viewport_size({"width": 1360, "height": height})
+                page.goto(f"{running.url}{path}")
+                page.evaluate("document.fonts.ready")
+                page.screenshot(path=IMAGES / f"{picture}.png")
+            browser.close()
+
+
+def take_dagster(chromium: str) -> None:
+    """Start Dagster's page, and keep pictures of the graph and of checks."""
     port = fresh_port()
     server = subprocess.Popen(
         [sys.executable, "-m", "orchestration.dev"],

@@ -7,8 +7,20 @@ from typing import Annotated, Any
 import typer
 
 
-def info(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> int:
-    """Show where the project, its warehouse and its state are."""
+def info(
+    component: Annotated[
+        str, typer.Argument(metavar="[NAME]", help="A component of the marketplace; default: this project.")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    registry: Annotated[
+        str, typer.Option("--registry", metavar="URL", help="Registry; default: DTEG_REGISTRY_URL.")
+    ] = "",
+) -> int:
+    """Show where the project, its warehouse and its state are; with a name, a component of the marketplace."""
+    if component:
+        from dteg.cli.marketplace import show_component
+
+        return show_component(component, registry, as_json)
     from dteg import __version__
     from dteg.core.processes import registered
     from dteg.core.project import Project

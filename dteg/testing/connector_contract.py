@@ -9,13 +9,21 @@ import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from dteg.connectors.base import Capabilities, Connector, ConnectorConfig, Extractor, Loader, Processor
+from dteg.connectors.base import (
+    Capabilities,
+    Connector,
+    ConnectorConfig,
+    Extractor,
+    Loader,
+    Processor,
+    Transformer,
+)
 from dteg.connectors.discovery import Component
 from dteg.core.config import ConnectionUrl, Secret
 from dteg.core.errors import DtegError
@@ -25,7 +33,12 @@ from dteg.testing.case import Case, must, must_raise
 CANARY = "canary-7f3e9d-must-not-show"
 CANARY_VARIABLE = "DTEG_CONTRACT_CANARY"
 README_HEADINGS = ("overview", "configuration", "example", "troubleshooting")
-_BASES: dict[str, type[Connector[Any]]] = {"extractor": Extractor, "processor": Processor, "loader": Loader}
+_BASES: dict[str, type[Connector[Any]]] = {
+    "extractor": Extractor,
+    "processor": Processor,
+    "loader": Loader,
+    "transformer": Transformer,
+}
 _SECRET_NAME = re.compile(r"(^|_)(password|passwd|secret|token|api_key|private_key|access_key)$")
 
 
@@ -69,7 +82,8 @@ class ConnectorContract:
         for name, info in case.model.model_fields.items():
             if Secret not in _leaves(info.annotation):
                 continue
-            config = case.checked_config(**{info.alias or name: Secret(CANARY, literal=True)})
+            secret = _held(info.annotation, Secret(CANARY, literal=True))
+            config = case.checked_config(**{info.alias or name: secret})
             connector = case.subject.cls(config, case.create().context)
             shown = {
                 "repr": repr(config), "str": str(config), "dump": str(config.model_dump()),
@@ -176,11 +190,20 @@ def _must_be_ours(error: Exception | None, when: str) -> None:
     must(CANARY not in "".join(traceback.format_exception(error)), f"{when}: the error shows the secret")
 
 
-def _canaries(model: type[BaseModel]) -> dict[str, str]:
-    secret = [
-        info.alias or name for name, info in model.model_fields.items() if Secret in _leaves(info.annotation)
-    ]
-    return dict.fromkeys(secret, f"secret://env/{CANARY_VARIABLE}")
+def _canaries(model: type[BaseModel]) -> dict[str, Any]:
+    return {
+        info.alias or name: _held(info.annotation, f"secret://env/{CANARY_VARIABLE}")
+        for name, info in model.model_fields.items()
+        if Secret in _leaves(info.annotation)
+    }
+
+
+def _held(annotation: Any, secret: Any) -> Any:
+    """Return a secret as a field of this type holds it: as `Secret` does, `list[Secret]` or `dict[str, Secret]`."""
+    around = get_origin(annotation)
+    if around is dict:
+        return {"X-Canary": secret}
+    return around([secret]) if around in (list, set, tuple) else secret
 
 
 def _leaves(annotation: Any) -> set[Any]:

@@ -11,12 +11,13 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from dteg.connectors.base import Connector, Extractor, Loader, Processor
+from dteg.connectors.base import Connector, Extractor, Loader, Processor, Transformer
 from dteg.testing.case import Case, Given, Subject
 from dteg.testing.connector_contract import ConnectorContract
 from dteg.testing.extractor_contract import ExtractorContract
 from dteg.testing.loader_contract import LoaderContract
 from dteg.testing.processor_contract import ProcessorContract
+from dteg.testing.transformer_contract import TransformerContract
 
 __all__ = ["contract_tests"]
 
@@ -24,6 +25,7 @@ _SUITES: list[tuple[type[Connector[Any]], type[ConnectorContract]]] = [
     (Extractor, ExtractorContract),
     (Processor, ProcessorContract),
     (Loader, LoaderContract),
+    (Transformer, TransformerContract),
 ]
 
 

@@ -147,7 +147,7 @@ def test_a_link_that_hangs_once_is_given_up_and_the_load_goes_on( *,
     point: str, delivered: bool, target: psycopg.Connection, tmp_path: Path, postgres_url: str,
     monkeypatch: pytest.MonkeyPatch, figures: Callable[..., Figures],
 ) -> None:  # fmt: skip
-    line = figures("target's link hangs once", rows=ROWS + ROWS // 10, note="; ".join(POINTS))
+    line = figures("target's link hangs once", rows=ROWS + ROWS // 10, note="; ".join(dict(ONCE)))
     there = relations(target)
     rules, attempts = Hang(POINTS[point], delivered=delivered), Attempts()
     with Proxy(postgres_url, rules) as proxy:
@@ -175,7 +175,7 @@ def test_a_target_that_hangs_for_ever_ends_the_run_in_time( *,
     point: str, target: psycopg.Connection, tmp_path: Path, postgres_url: str,
     monkeypatch: pytest.MonkeyPatch, figures: Callable[..., Figures],
 ) -> None:  # fmt: skip
-    line = figures("target hangs for ever", rows=ROWS + ROWS // 10, note="; ".join(POINTS))
+    line = figures("target hangs for ever", rows=ROWS + ROWS // 10, note="; ".join(FOR_EVER))
     old, there = fingerprint(target, "t.merge"), relations(target)
     rules = Hang(POINTS[point], for_ever=True)
     with Proxy(postgres_url, rules) as proxy:

@@ -14,8 +14,6 @@ import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
-from components.extractors.rest.columns import infer_schema, to_batch
-from components.extractors.rest.rest import RestConfig, RestExtractor, regroup
 from dteg.connectors import Checkpoint
 from dteg.connectors.http import HttpClient, HttpConfig, RateLimit, TokenBucket
 from dteg.connectors.http.response import retry_after_s
@@ -25,6 +23,9 @@ from dteg.core.types import sql_field
 from dteg.testing import make_context
 from dteg.testing.contract import contract_tests
 from dteg.testing.http_server import FakeServer, Reply
+
+from .columns import infer_schema, to_batch
+from .rest import RestConfig, RestExtractor, regroup
 
 CANARY = "canary-5ecret+with~marks"
 QUICK = {"max_attempts": 3, "base_delay_s": 0.001, "max_delay_s": 1.0}

@@ -4,11 +4,12 @@ from decimal import Decimal
 import pytest
 from pydantic import ValidationError
 
-from components.processors.cast.cast import Cast, CastConfig
 from dteg.core.errors import ConfigError, InputError
 from dteg.core.types import sql_type
 from dteg.testing.contract import contract_tests
 from dteg.testing.samples import make_batch, make_context
+
+from .cast import Cast, CastConfig
 
 SAMPLES = [
     make_batch(id=["1", "x", "3"], day=["2026-01-01", None, "?"]),

@@ -4,10 +4,11 @@ from decimal import Decimal
 import pytest
 from pydantic import ValidationError
 
-from components.processors.data_validator.data_validator import DataValidator, DataValidatorConfig
 from dteg.core.errors import ConfigError, QualityGateError
 from dteg.testing.contract import contract_tests
 from dteg.testing.samples import make_batch, make_context
+
+from .data_validator import DataValidator, DataValidatorConfig
 
 SAMPLE = make_batch(email=["a@b", "nobody", None], amount=[1, -1, None])
 RULES = [{"column": "email", "not_null": True, "pattern": "^[^@]+@[^@]+$"}, {"column": "amount", "min": 0}]

@@ -3,12 +3,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.processors.deduplicate.deduplicate import Deduplicate, DeduplicateConfig
 from dteg.connectors.base import Context
 from dteg.core.errors import ConfigError
 from dteg.core.project import Project
 from dteg.testing.contract import contract_tests
 from dteg.testing.samples import make_batch, make_context
+
+from .deduplicate import Deduplicate, DeduplicateConfig
 
 SAMPLES = [make_batch(id=[1, 2, 1], name=["a", "b", "c"]), make_batch(id=[2, 3], name=["d", "e"])]
 

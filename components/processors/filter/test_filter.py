@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.processors.filter.expression import Expression
-from components.processors.filter.filter import Filter, FilterConfig
 from dteg.core.errors import ConfigError, InputError
 from dteg.testing.contract import contract_tests
 from dteg.testing.samples import make_batch, make_context
+
+from .expression import Expression
+from .filter import Filter, FilterConfig
 
 FLIGHTS = make_batch(
     arr_delay=[20, 16, None, 5],

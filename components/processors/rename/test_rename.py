@@ -1,9 +1,10 @@
 import pytest
 
-from components.processors.rename.rename import Rename, RenameConfig, snake_case
 from dteg.core.errors import ConfigError
 from dteg.testing.contract import contract_tests
 from dteg.testing.samples import make_batch, make_context
+
+from .rename import Rename, RenameConfig, snake_case
 
 SAMPLE = make_batch(orderId=[1, 2], price=["1.5", None], types={"price": "numeric"})
 

@@ -5,14 +5,15 @@ import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
-from components.processors.timestamp_converter.timestamp_converter import (
-    TimestampConverter,
-    TimestampConverterConfig,
-)
 from dteg.core.errors import ConfigError
 from dteg.core.types import sql_type
 from dteg.testing.contract import contract_tests
 from dteg.testing.samples import make_batch, make_context
+
+from .timestamp_converter import (
+    TimestampConverter,
+    TimestampConverterConfig,
+)
 
 SEOUL = {"timezone": "Asia/Seoul", "fields": ["created_at"]}
 

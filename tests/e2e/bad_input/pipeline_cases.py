@@ -82,6 +82,7 @@ STRUCTURE = [
 
 MEANING = [
     pipeline_case("unknown-extractor", "an unknown extractor", changed("type: files", "type: fies"), 7, "no extractor 'fies'; did you mean \"files\""),
+    pipeline_case("marketplace", "a component of the marketplace that is not installed", added("  components: {marketplace: [{name: x, source: dteg://a/x}]}"), 5, "dteg://a/x is not installed; install what pipelines need with: dteg install"),
     pipeline_case("unknown-loader", "an unknown loader", changed("type: postgres", "type: oracle"), 12, "no loader 'oracle'; there are: "),
     pipeline_case("unknown-processor", "an unknown processor", changed("    - load:", "    - process: {type: renam}\n    - load:"), 11, "no processor 'renam'; did you mean \"rename\""),
     pipeline_case("unknown-installed", "a component that is not installed", changed("type: files", "type: dteg://acme/sap"), 7, "dteg install marketplace://acme/sap"),
@@ -132,7 +133,6 @@ SECRETS = [
 UNAVAILABLE = [
     pipeline_case(name, what, added(text), None, f"not available yet: {part}", code=1)
     for name, what, text, part in (
-        ("marketplace", "a component of the marketplace", "  components: {marketplace: [{name: x, source: dteg://a/x}]}", "components.marketplace"),
         ("encryption", "encrypted columns", "  security: {encryption: [name]}", "security.encryption"),
         ("masking", "masked columns", "  security: {data_masking: [name]}", "security.data_masking"),
         ("access-level", "an access level", "  security: {access_level: restricted}", "security.access_level: restricted"),

@@ -20,7 +20,7 @@ kind: {kind}
 entry_point: {module}:{cls}
 author: tests
 description: A connector that only tests use.
-category: tests
+category: other
 """
 
 SOURCE = """

@@ -91,7 +91,7 @@ kind: {kind}
 entry_point: {entry_point}
 author: Tests
 description: A connector for tests of the suite.
-category: tests
+category: other
 """
 
 README = """# A connector

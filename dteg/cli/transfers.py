@@ -1,0 +1,43 @@
+"""Bars for uploads and downloads, and tables that fit the terminal."""
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+Watch = Callable[[str, int, int], None]
+
+
+@contextmanager
+def transfer_bars(*, quiet: bool = False) -> Iterator[Watch]:
+    """Yield a function that shows how far a file is: name, bytes done, bytes in all."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda name, done, size: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
+
+    columns = (TextColumn("{task.description:<40.40}"), BarColumn(bar_width=20), DownloadColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def watch(name: str, done: int, size: int) -> None:
+            if name not in tasks:
+                tasks[name] = progress.add_task(name, total=size)
+            progress.update(tasks[name], completed=done)
+
+        yield watch
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table; the last column is cut where the line would not fit the terminal (80 columns without one)."""
+    texts = [[str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(header, *texts, strict=True)]
+    room = max(shutil.get_terminal_size((80, 24)).columns, 60)
+    before = sum(widths[:-1]) + 2 * (len(widths) - 1)
+    for row in (header, *texts):
+        start = "  ".join(cell.ljust(width) for cell, width in zip(row[:-1], widths[:-1], strict=True))
+        last = row[-1]
+        if sys.stdout.isatty() and len(last) > room - before:
+            last = last[: max(room - before - 3, 10)] + "..."
+        print(f"{start}  {last}".rstrip() if start else last)

@@ -1,0 +1,1 @@
+"""The marketplace: a FastAPI service that lists components only after proof."""

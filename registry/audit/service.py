@@ -1,0 +1,103 @@
+"""Who did what, as a chain of hashes."""
+
+import asyncio
+import random
+from typing import TYPE_CHECKING
+
+from dteg.core.errors import UnavailableError
+from dteg.core.secrets import MASK, redact
+from registry.access import Principal
+from registry.audit.models import FIRST_HASH, Detail, Entry, EntryAnswer, Verification
+from registry.audit.store import INDEXES, AuditStore
+from registry.documents import milliseconds
+from registry.service import Service
+
+if TYPE_CHECKING:
+    from registry.services import Services
+
+_TRIES = 200
+_SECRET_WORDS = ("password", "secret", "token", "authorization", "cookie")
+_MAX_TEXT = 2_000
+
+
+class Audit(Service):
+    """Appends to the log and checks it."""
+
+    INDEXES = INDEXES
+
+    def __init__(self, services: "Services") -> None:
+        super().__init__(services)
+        self._store = AuditStore(self.database)
+        # Processes race for the next number anyhow; the tasks of one need not.
+        self._turn = asyncio.Lock()
+
+    async def record(self, who: Principal, action: str, target: str, **details: Detail) -> Entry:
+        """Append an entry and return it.
+
+        Args:
+            who: Who did it.
+            action: What, as `concept.verb`.
+            target: To what: an id.
+            details: More; values under names such as `password` are masked.
+
+        Raises:
+            UnavailableError: Too many others append at the same time.
+        """
+        clean = {name: _clean(name, value) for name, value in details.items()}
+        async with self._turn:
+            for attempt in range(_TRIES):
+                last = await self._store.last()
+                entry = Entry(
+                    seq=last.seq + 1 if last else 1, actor=who.user_id, credential=who.credential, action=action,
+                    target=target[:_MAX_TEXT], at=milliseconds(self.clock()), details=clean,
+                    prev_hash=last.hash if last else FIRST_HASH,
+                )  # fmt: skip
+                entry = entry.model_copy(update={"hash": entry.computed_hash()})
+                if await self._store.append(entry):
+                    return entry
+                await asyncio.sleep(random.uniform(0, 0.002 * min(attempt + 1, 20)))  # noqa: S311 - no secret
+        raise UnavailableError("the audit log is busy: try again")
+
+    async def page(
+        self, *, before: int | None = None, limit: int = 50, target: str = "", actor: str = ""
+    ) -> list[EntryAnswer]:
+        """Return entries, the newest first, with the present names of their actors."""
+        entries = await self._store.page(before=before, limit=limit, target=target, actor=actor)
+        names = await self.services.accounts.logins([entry.actor for entry in entries if entry.actor])
+        return [
+            EntryAnswer(login=names.get(entry.actor, ""), **entry.model_dump(exclude={"schema_version"}))
+            for entry in entries
+        ]
+
+    async def verify(self) -> Verification:
+        """Read the whole chain and tell the first entry that is missing, changed or cut off."""
+        count, hash_before = 0, FIRST_HASH
+        # First: what is appended meanwhile is read below, and is no gap.
+        head = await self._store.head()
+        async for entry in self._store.all():
+            problem = _problem(entry, count + 1, hash_before)
+            if not problem and head is not None and entry.seq == head[0] and entry.hash != head[1]:
+                problem = f"entry {entry.seq} is not the one that was appended"
+            if problem:
+                return Verification(ok=False, entries=count, problem=problem, head=hash_before)
+            count, hash_before = entry.seq, entry.hash
+        if head is not None and head[0] > count:
+            problem = f"the log ends at entry {count}, but entry {head[0]} was appended"
+            return Verification(ok=False, entries=count, problem=problem, head=hash_before)
+        return Verification(ok=True, entries=count, head=hash_before)
+
+
+def _problem(entry: Entry, expected: int, hash_before: str) -> str:
+    if entry.seq != expected:
+        return f"entry {expected} is missing"
+    if entry.prev_hash != hash_before:
+        return f"entry {entry.seq} does not follow the one before: one of the two was changed"
+    if entry.hash != entry.computed_hash():
+        return f"entry {entry.seq} was changed"
+    return ""
+
+
+def _clean(name: str, value: Detail) -> Detail:
+    if any(word in name.lower() for word in _SECRET_WORDS):
+        return MASK
+    return redact(value)[:_MAX_TEXT] if isinstance(value, str) else value

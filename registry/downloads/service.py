@@ -1,0 +1,206 @@
+"""Downloads and installs, counted."""
+
+import hashlib
+import hmac
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from dteg.core.errors import InputError
+from dteg.receipts import INSTALL
+from dteg.signing import key_id_of, verify, verify_about
+from registry.access import Principal
+from registry.background import Repeating
+from registry.documents import milliseconds
+from registry.downloads.counter import FLUSH_EVERY_S, Counter
+from registry.downloads.models import (
+    PEOPLE,
+    Day,
+    DownloadKind,
+    DownloadSummary,
+    Install,
+    InstallAnswer,
+    Receipt,
+    ReceiptBody,
+)
+from registry.downloads.store import INDEXES, Count, DownloadStore
+from registry.identifiers import release_id
+from registry.service import Service
+from registry.tokens.secrets import signing_key
+
+if TYPE_CHECKING:
+    from registry.services import Services
+
+KEPT_AFTER = timedelta(days=30)
+NEW_KEYS_PER_DAY = (
+    20  # of one address and component that are counted: offices share an address, floods do not stop
+)
+_OLDEST_RECEIPT = timedelta(minutes=15)
+_CLOCK_OFF = timedelta(minutes=5)
+_REFRESH_EVERY_S = 60.0
+
+
+class Downloads(Service):
+    """Counts downloads in memory and installs in the database."""
+
+    INDEXES = INDEXES
+
+    def __init__(self, services: "Services") -> None:
+        super().__init__(services)
+        self._store = DownloadStore(self.database)
+        self._counter = Counter(self._store)
+        self._changed: set[str] = set()
+        self._key = hmac.digest(signing_key(self.settings.data_dir), b"addresses of installs", "sha256")
+        self._flushing = Repeating(services, "downloads", FLUSH_EVERY_S, self.flush)
+        self._refreshing = Repeating(services, "downloads shown", _REFRESH_EVERY_S, self.refresh)
+
+    async def start(self) -> None:
+        """Begin to write what is counted."""
+        self._flushing.start()
+        self._refreshing.start()
+
+    async def stop(self) -> None:
+        """Write the rest."""
+        await self._refreshing.stop()
+        await self._flushing.stop()
+        await self.flush()
+
+    # --- downloads -------------------------------------------------------------------------------------
+
+    def count(self, component: str, version: str, kind: str) -> None:
+        """Count one download that was sent; costs no request to the database.
+
+        Args:
+            component: `namespace/slug`.
+            version: Its version.
+            kind: Name of a `DownloadKind`; others count as `other`.
+        """
+        self._counter.add(Count(component, version, _day(self.clock()), DownloadKind.of(kind).value))
+
+    async def flush(self) -> None:
+        """Write what is counted; called every five seconds and at the end."""
+        self._changed |= await self._counter.flush(_day(self.clock()))
+
+    def show_later(self, component: str) -> None:
+        """Have a component computed anew within the next minute."""
+        self._changed.add(component)
+
+    async def refresh(self) -> None:
+        """Have the components show what was counted since the last time."""
+        for component in sorted(self._changed):
+            await self.services.components.refresh(component)
+            self._changed.discard(component)
+
+    async def summary(self, component: str) -> DownloadSummary:
+        """Return how much a component is used, as of the last flushes."""
+        today = self.clock().astimezone(UTC).date()
+        old, kept = await self._store.kept(component, self.clock() - KEPT_AFTER)
+        return DownloadSummary(
+            total=await self._store.total(component, PEOPLE),
+            last_30_days=await self._store.total(component, PEOPLE, _number(today - timedelta(days=29))),
+            installs=await self._store.installs(component),
+            kept_rate=round(kept / old, 3) if old else None,
+        )
+
+    async def series(self, component: str, days: int) -> list[Day]:
+        """Return the downloads of the last days, the oldest first, also those without any."""
+        today = self.clock().astimezone(UTC).date()
+        first = today - timedelta(days=days - 1)
+        found = await self._store.by_day(component, _number(first))
+        shown = []
+        for number in range(days):
+            day = first + timedelta(days=number)
+            by_kind = {kind.value: found.get((_number(day), kind.value), 0) for kind in DownloadKind}
+            shown.append(Day(day=day, downloads=sum(by_kind[kind] for kind in PEOPLE), by_kind=by_kind))
+        return shown
+
+    # --- installs --------------------------------------------------------------------------------------
+
+    async def receive(self, who: Principal, body: ReceiptBody, address: str) -> InstallAnswer:
+        """Take a receipt. The same one twice, or an older one, changes nothing.
+
+        Args:
+            who: Who sends it; anybody may, but only an account can later write a review.
+            body: As `dteg.receipts.receipt` makes it.
+            address: Where it comes from; only a keyed hash of it is kept.
+
+        Raises:
+            SignatureError: It is not signed by the key that it names, or says something else than a receipt.
+            InputError: It says something impossible, or is too old.
+            NotFoundError: There is no such release.
+        """
+        receipt = await self._checked(body)
+        key, now = f"{receipt.install_id}|{receipt.component}", milliseconds(self.clock())
+        told_at = milliseconds(receipt.at)
+        source = self._source(address, now)
+        seen = await self._store.find_install(key)
+        if seen is None:
+            earlier = await self._store.from_source(receipt.component, source)
+            install = Install(
+                id=key, component=receipt.component, install_id=receipt.install_id, user_id=who.user_id,
+                version=receipt.version, first_seen=now, last_seen=now, told_at=told_at, ok_runs=receipt.ok_runs,
+                environment=receipt.environment, removed_at=now if receipt.removed else None, source=source,
+                counted=earlier < NEW_KEYS_PER_DAY,
+            )  # fmt: skip
+            if await self._store.insert_install(install):
+                self.show_later(receipt.component)
+                return _answer(install, who)
+            seen = await self._store.find_install(key) or install
+        await self._update(seen, receipt, now, told_at)
+        known = await self._store.claim_install(key, who.user_id) if who.known else None
+        return _answer(known or await self._store.find_install(key) or seen, who)
+
+    async def install_of(self, user_id: str, component: str) -> Install | None:
+        """Return the account's installation of a component; None if it has sent no receipt."""
+        return await self._store.install_of(user_id, component) if user_id else None
+
+    async def is_installer(self, user_id: str, component: str) -> bool:
+        """Return whether an account has, or had, a component installed."""
+        return await self.install_of(user_id, component) is not None
+
+    async def _update(self, seen: Install, receipt: Receipt, now: datetime, told_at: datetime) -> None:
+        values = {
+            "version": receipt.version, "environment": receipt.environment, "last_seen": now,
+            "removed_at": now if receipt.removed else None,
+        }  # fmt: skip
+        if not receipt.removed and now - seen.first_seen >= KEPT_AFTER:
+            values["kept"] = True
+        await self._store.update_install(seen.id, told_at, values, receipt.ok_runs)
+
+    async def _checked(self, body: ReceiptBody) -> Receipt:
+        key_id = key_id_of(body.public_key)
+        keys = {key_id: body.public_key}
+        try:
+            receipt = Receipt.model_validate(verify(body.envelope, keys)["predicate"])
+        except ValidationError as error:
+            places = ", ".join(".".join(str(part) for part in each["loc"]) for each in error.errors())
+            raise InputError(f"the receipt is wrong in: {places}") from None
+        release = await self.services.releases.get(receipt.component, receipt.version)
+        verify_about(body.envelope, keys, predicate_type=INSTALL, sha256=release.sha256)
+        if receipt.install_id != key_id:
+            raise InputError("the receipt names another installation than the key that signed it")
+        if not -_CLOCK_OFF <= self.clock() - receipt.at <= _OLDEST_RECEIPT:
+            raise InputError("the receipt is too old or from the future: is the clock of this machine right?")
+        if release.state not in ("listed", "yanked", "quarantined"):
+            raise InputError(f"{release_id(receipt.component, receipt.version)} was never installable")
+        return receipt
+
+    def _source(self, address: str, now: datetime) -> str:
+        return hmac.new(self._key, f"{_day(now)}|{address}".encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def _answer(install: Install, who: Principal) -> InstallAnswer:
+    return InstallAnswer(
+        component=install.component, version=install.version, install_id=install.install_id,
+        first_seen=install.first_seen, last_seen=install.last_seen, ok_runs=install.ok_runs,
+        may_review=who.known and install.user_id == who.user_id,
+    )  # fmt: skip
+
+
+def _day(moment: datetime) -> int:
+    return _number(moment.astimezone(UTC).date())
+
+
+def _number(day: date) -> int:
+    return day.year * 10_000 + day.month * 100 + day.day

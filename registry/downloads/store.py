@@ -1,0 +1,128 @@
+"""The collections `dl_daily` and `installs`.
+
+A process writes what it has counted so far, not what has come since: writing the same twice changes nothing, so a
+write whose answer was lost is simply done again.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from pymongo import IndexModel, ReturnDocument, UpdateOne
+from pymongo.errors import DuplicateKeyError
+
+from registry.database import Database
+from registry.downloads.models import Install
+
+DAILY, INSTALLS = "dl_daily", "installs"
+INDEXES = {
+    DAILY: [IndexModel([("component", 1), ("day", 1)])],
+    INSTALLS: [
+        IndexModel([("component", 1), ("first_seen", 1)]),
+        IndexModel([("user_id", 1), ("component", 1)]),
+        IndexModel([("component", 1), ("source", 1)]),
+    ],
+}
+
+
+class Count(NamedTuple):
+    """What is counted apart; `day` is such as 20260131."""
+
+    component: str
+    version: str
+    day: int
+    kind: str
+
+
+class DownloadStore:
+    """Downloads by day, and installations."""
+
+    def __init__(self, database: Database) -> None:
+        self._daily = database[DAILY]
+        self._installs = database[INSTALLS]
+
+    async def write(self, writer: str, totals: Mapping[Count, int]) -> None:
+        """Write what one process has counted so far."""
+        if totals:
+            await self._daily.bulk_write(
+                [_update(writer, key, n) for key, n in totals.items()], ordered=False
+            )
+
+    async def total(self, component: str, kinds: Sequence[str], since: int = 0) -> int:
+        """Return the downloads of a component from a day on."""
+        stages: list[dict[str, Any]] = [
+            {"$match": {"component": component, "day": {"$gte": since}, "kind": {"$in": list(kinds)}}},
+            {"$group": {"_id": None, "n": {"$sum": "$n"}}},
+        ]
+        return sum([int(document["n"]) async for document in await self._daily.aggregate(stages)])
+
+    async def by_day(self, component: str, since: int) -> dict[tuple[int, str], int]:
+        """Return the downloads from a day on, by day and kind."""
+        stages: list[dict[str, Any]] = [
+            {"$match": {"component": component, "day": {"$gte": since}}},
+            {"$group": {"_id": {"day": "$day", "kind": "$kind"}, "n": {"$sum": "$n"}}},
+        ]
+        rows = [document async for document in await self._daily.aggregate(stages)]
+        return {(row["_id"]["day"], row["_id"]["kind"]): int(row["n"]) for row in rows}
+
+    # --- installations ---------------------------------------------------------------------------------
+
+    async def insert_install(self, install: Install) -> bool:
+        """Keep a new installation; False if it is known."""
+        try:
+            await self._installs.insert_one(install.to_mongo())
+        except DuplicateKeyError:
+            return False
+        return True
+
+    async def find_install(self, key: str) -> Install | None:
+        """Return an installation by `install|component`."""
+        return _install(await self._installs.find_one({"_id": key}))
+
+    async def update_install(self, key: str, told_at: datetime, values: dict[str, Any], ok_runs: int) -> None:
+        """Change an installation, unless a newer receipt has."""
+        await self._installs.update_one(
+            {"_id": key, "told_at": {"$lt": told_at}},
+            {"$set": {**values, "told_at": told_at}, "$max": {"ok_runs": ok_runs}},
+        )
+
+    async def claim_install(self, key: str, user_id: str) -> Install | None:
+        """Give an installation that has no account to one, and return it as it is then."""
+        claimed = await self._installs.find_one_and_update(
+            {"_id": key, "user_id": ""}, {"$set": {"user_id": user_id}}, return_document=ReturnDocument.AFTER
+        )
+        return _install(claimed) or await self.find_install(key)
+
+    async def install_of(self, user_id: str, component: str) -> Install | None:
+        """Return the account's installation of a component that it used last."""
+        found = await self._installs.find_one(
+            {"user_id": user_id, "component": component}, sort=[("last_seen", -1)]
+        )
+        return _install(found)
+
+    async def from_source(self, component: str, source: str) -> int:
+        """Return how many new installations of a component one address has told today."""
+        return await self._installs.count_documents({"component": component, "source": source})
+
+    async def installs(self, component: str) -> int:
+        """Return the number of installations of a component."""
+        return await self._installs.count_documents({"component": component, "counted": True})
+
+    async def kept(self, component: str, before: datetime) -> tuple[int, int]:
+        """Return how many installations are older than a moment, and how many of them were kept for 30 days."""
+        old = {"component": component, "counted": True, "first_seen": {"$lte": before}}
+        return (
+            await self._installs.count_documents(old),
+            await self._installs.count_documents({**old, "kept": True}),
+        )
+
+
+def _update(writer: str, key: Count, n: int) -> UpdateOne:
+    document_id = f"{key.component}|{key.version}|{key.day}|{key.kind}|{writer}"
+    return UpdateOne(
+        {"_id": document_id}, {"$max": {"n": n}, "$setOnInsert": {**key._asdict(), "schema_version": 1}}, upsert=True
+    )  # fmt: skip
+
+
+def _install(document: dict[str, Any] | None) -> Install | None:
+    return Install.from_mongo(document) if document else None

@@ -1,0 +1,38 @@
+"""Sortable identifiers, and the names of things."""
+
+import re
+import secrets
+import time
+
+# What people read as something else, in the order in which it is replaced. Names are lower case ASCII.
+_LOOKALIKES = (("rn", "m"), ("vv", "w"), ("0", "o"), ("1", "l"), ("i", "l"))
+NAMESPACE_PATTERN = r"^[a-z][a-z0-9]{1,38}$"
+SLUG_PATTERN = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def new_id() -> str:
+    """Return a ULID in lower case: 26 characters, sorted by the millisecond of making.
+
+    Source: github.com/ulid/spec.
+    """
+    number = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
+    return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
+
+
+def component_id(namespace: str, slug: str) -> str:
+    """Return `namespace/slug`, the key of a component."""
+    return f"{namespace}/{slug}"
+
+
+def release_id(component: str, version: str) -> str:
+    """Return `namespace/slug@version`, the key of a release."""
+    return f"{component}@{version}"
+
+
+def skeleton(name: str) -> str:
+    """Return what a name looks like at a glance: names of one skeleton are taken for each other."""
+    folded = re.sub(r"[^a-z0-9]", "", name.lower())
+    for seen, meant in _LOOKALIKES:
+        folded = folded.replace(seen, meant)
+    return folded

@@ -1,0 +1,441 @@
+"""Versions of components: taken in, listed after proof, pulled back when they turn out bad; never replaced.
+
+A publish writes in this order, so that a crash after any step leaves something that `reconcile` finishes or sweeps:
+files by hash; the claim of the file's name, which holds all that is needed to go on; attestations; the release; the
+job of its gates; log and component; the claim is done. The answer goes out after that.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dteg.core.errors import ConflictError, DeniedError, InputError, NotFoundError, UnavailableError
+from dteg.packages import MAX_PACKED_BYTES
+from dteg.signing import PUBLISH, SignatureError, key_id_of, statement, verify_about
+from dteg.versions import sort_key
+from registry.access import Principal, Role, Scope
+from registry.attestations.models import ACCEPTED
+from registry.background import Repeating
+from registry.blobs.incoming import drop_old_parts
+from registry.documents import milliseconds
+from registry.identifiers import component_id, release_id
+from registry.releases.answers import answers_of
+from registry.releases.models import (
+    MOVES,
+    Claim,
+    IndexedFile,
+    NewRollout,
+    Release,
+    ReleaseAnswer,
+    Rollout,
+    State,
+)
+from registry.releases.store import INDEXES, ReleaseStore
+from registry.releases.uploads import MAX_TEXT_BYTES, Upload, inspected
+from registry.service import Service
+
+if TYPE_CHECKING:
+    from registry.services import Services
+
+GATES_JOB = "gates"
+_RECONCILE_EVERY_S = 30.0
+# Younger ones are still at work.
+_CUT_OFF_AFTER = timedelta(seconds=60)
+_SWEEP_EVERY_S = 3600.0
+_ORPHAN_AFTER = timedelta(hours=1)
+_AT_ONCE = 200
+_UPLOADS_AT_ONCE = 8
+_WAIT_FOR_TURN_S = 20.0
+# Of which changes webhooks tell.
+_TOLD = frozenset({State.LISTED, State.REJECTED, State.YANKED, State.QUARANTINED})
+
+
+class Releases(Service):
+    """Takes releases in and moves them from state to state."""
+
+    INDEXES = INDEXES
+
+    def __init__(self, services: "Services") -> None:
+        super().__init__(services)
+        self._store = ReleaseStore(self.database)
+        self._turns = asyncio.Semaphore(_UPLOADS_AT_ONCE)
+        self._reconciling = Repeating(services, "unfinished releases", _RECONCILE_EVERY_S, self.reconcile)
+        self._sweeping = Repeating(services, "orphaned files", _SWEEP_EVERY_S, self.sweep_blobs)
+
+    async def start(self) -> None:
+        """Begin to finish what crashes have cut off."""
+        self._reconciling.start()
+        self._reconciling.wake()
+        self._sweeping.start()
+
+    async def stop(self) -> None:
+        """Stop that."""
+        await self._reconciling.stop()
+        await self._sweeping.stop()
+
+    # --- publish ------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait until few enough others upload: each upload takes memory, disk and a processor.
+
+        Raises:
+            UnavailableError: That takes too long.
+        """
+        try:
+            await asyncio.wait_for(self._turns.acquire(), _WAIT_FOR_TURN_S)
+        except TimeoutError:
+            raise UnavailableError("too many uploads at a time: try again", retry_after_s=10) from None
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+    async def publish(self, who: Principal, wheel: Path, envelope: dict[str, Any]) -> Release:
+        """Take a wheel in; its gates run later.
+
+        Args:
+            who: Who publishes.
+            wheel: The file; it is copied.
+            envelope: The publisher's statement about its hash, signed with a key of the namespace.
+
+        Raises:
+            PackageError: The wheel breaks a rule.
+            DeniedError: Who asks is no maintainer of the namespace.
+            SignatureError: No key that is good now has signed this file.
+            ConflictError: The version is there already, or the name looks like another one.
+        """
+        upload = await inspected(wheel)
+        manifest = upload.contents.manifest
+        component = component_id(manifest.namespace, manifest.slug)
+        namespace = await self.services.namespaces.require(
+            who, manifest.namespace, Role.MAINTAINER, component
+        )
+        keys = namespace.good_keys(self.clock()).values()
+        signed = verify_about(
+            envelope,
+            {key_id_of(key): key for key in keys},
+            predicate_type=PUBLISH,
+            sha256=upload.contents.sha256,
+        )
+        if signed.filename != upload.contents.filename:
+            raise SignatureError(
+                f"the signature is for {signed.filename!r}, this is {upload.contents.filename!r}"
+            )
+        await self._refuse_taken(upload)
+        await self.services.components.ensure(manifest)
+        claim = await self._store_files(who, upload, signed.key_id, envelope)
+        if not await self._store.claim(claim):
+            await self._refuse_taken(upload)
+            raise ConflictError(f"{claim.release} is being published by somebody else")
+        # A sweep may have taken the very same content away before our claim was there.
+        await self._put(upload, claim)
+        release = await self._finish(claim)
+        await self.services.audit.record(who, "release.publish", release.id, sha256=release.sha256)
+        return release
+
+    async def _refuse_taken(self, upload: Upload) -> None:
+        claim = await self._store.claim_of(upload.contents.filename)
+        if claim is not None:
+            same = (
+                "with this very content" if claim.sha256 == upload.contents.sha256 else "with another content"
+            )
+            raise ConflictError(f"{claim.release} was published already, {same}: give it a new version")
+
+    async def _store_files(
+        self, who: Principal, upload: Upload, key_id: str, envelope: dict[str, Any]
+    ) -> Claim:
+        contents, now = upload.contents, milliseconds(self.clock())
+        manifest = contents.manifest
+        component = component_id(manifest.namespace, manifest.slug)
+        metadata_sha256 = await self._put_metadata(upload)
+        await self.services.blobs.put(upload.path, MAX_PACKED_BYTES)
+        release = Release(
+            id=release_id(component, manifest.version), component=component, version=manifest.version,
+            ver_key=sort_key(manifest.version), distribution=manifest.distribution, filename=contents.filename,
+            sha256=contents.sha256, size=contents.size, metadata_sha256=metadata_sha256,
+            manifest=manifest.model_dump(mode="json"), config_schema=_json(contents.config_schema),
+            changelog=upload.changelog, published_at=now, published_by=who.user_id, updated_at=now, key_id=key_id,
+        )  # fmt: skip
+        return Claim(
+            id=contents.filename, sha256=contents.sha256, blobs=[contents.sha256, metadata_sha256],
+            release=release.id, pending={"release": release.to_mongo(), "envelope": _json(envelope)}, at=now,
+        )  # fmt: skip
+
+    async def _put_metadata(self, upload: Upload) -> str:
+        async def content() -> Any:
+            yield upload.metadata
+
+        return (await self.services.blobs.put(content(), MAX_TEXT_BYTES))[0]
+
+    async def _put(self, upload: Upload, claim: Claim) -> None:
+        if not all([await self.services.blobs.has(sha256) for sha256 in claim.blobs]):
+            await self._put_metadata(upload)
+            await self.services.blobs.put(upload.path, MAX_PACKED_BYTES)
+
+    async def _finish(self, claim: Claim) -> Release:
+        """Do all that follows a claim; may be done again, or by another process."""
+        assert claim.pending is not None
+        release = Release.from_mongo(claim.pending["release"])
+        envelope = json.loads(claim.pending["envelope"])
+        publisher = await self.services.attestations.keep(
+            envelope, release=release.id, at=release.published_at
+        )
+        accepted = {
+            "publisher_attestation": publisher, "publisher_key": release.key_id,
+            "component": release.component, "version": release.version, "at": release.published_at.isoformat(),
+        }  # fmt: skip
+        await self.services.attestations.sign(
+            statement(release.filename, release.sha256, ACCEPTED, accepted),
+            release=release.id, at=release.published_at + timedelta(milliseconds=1),
+        )  # fmt: skip
+        await self._store.insert(release)
+        await self.services.jobs.enqueue(GATES_JOB, {"release": release.id}, dedupe_key=release.id)
+        present = await self.by_id(release.id)
+        await self._settle(present)
+        await self._store.claim_done(claim.id)
+        return present
+
+    # --- reading ------------------------------------------------------------------------------------
+
+    async def get(self, component: str, version: str) -> Release:
+        """Return a release.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        return await self.by_id(release_id(component, version))
+
+    async def by_id(self, name: str) -> Release:
+        """Return a release by `namespace/slug@version`.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        found = await self._store.find(name)
+        if found is None:
+            raise NotFoundError(f"there is no release {name!r}")
+        return found
+
+    async def of(self, component: str) -> list[Release]:
+        """Return all releases of a component, the newest version first."""
+        return await self._store.of(component)
+
+    async def installable(self, component: str) -> list[Release]:
+        """Return the releases of a component that may be downloaded, the newest version first."""
+        return await self._store.installable(component)
+
+    async def files_of(self, components: list[str]) -> list[IndexedFile]:
+        """Return the files of components that may be downloaded, the newest version of each first."""
+        return await self._store.files_of(components)
+
+    async def in_state(self, *states: State, after: str = "", limit: int = 500) -> list[Release]:
+        """Return releases in one of some states by id, from after one on."""
+        return await self._store.in_state(states, after, limit)
+
+    async def readme(self, release: Release) -> str:
+        """Return the README, which is the description in the METADATA."""
+        from packaging.metadata import parse_email
+
+        content = b"".join([chunk async for chunk in self.services.blobs.read(release.metadata_sha256)])
+        return str(parse_email(content)[0].get("description", ""))
+
+    async def answer(self, releases: list[Release]) -> list[ReleaseAnswer]:
+        """Return releases as everybody sees them."""
+        return await answers_of(self.services, releases)
+
+    # --- states -------------------------------------------------------------------------------------
+
+    async def move(
+        self, name: str, *, expected: State, to: State, reason: str = "", **values: Any
+    ) -> Release:
+        """Bring a release from one state to another; log and component hear of it.
+
+        Args:
+            name: `namespace/slug@version`.
+            expected: The state it must be in now.
+            to: The state that follows.
+            reason: Why; shown to everybody.
+            values: More fields to set in the same moment.
+
+        Raises:
+            ConflictError: It is in another state, or the one never follows the other.
+            NotFoundError: There is none.
+        """
+        if (expected, to) not in MOVES:
+            raise ConflictError(f"{name}: a release that is {expected.value} never becomes {to.value}")
+        change = {"state": to.value, "reason": reason, "updated_at": milliseconds(self.clock()), **values}
+        moved = await self._store.change(name, expected, change, moves=True)
+        if moved is None:
+            present = await self.by_id(name)
+            raise ConflictError(f"{name} is {present.state.value}, not {expected.value}")
+        await self._settle(moved)
+        return await self.by_id(name)
+
+    async def yank(self, who: Principal, name: str, reason: str | None) -> Release:
+        """Keep new installations from taking a release, or (without a reason) let them again.
+
+        Raises:
+            DeniedError: Who asks is no maintainer.
+            ConflictError: It is not listed, or not yanked.
+        """
+        release = await self._maintained(who, name)
+        expected, to = (State.LISTED, State.YANKED) if reason else (State.YANKED, State.LISTED)
+        moved = await self.move(release.id, expected=expected, to=to, reason=reason or "")
+        action = "release.yank" if reason else "release.unyank"
+        await self.services.audit.record(who, action, name, reason=reason or "")
+        return moved
+
+    async def quarantine(self, who: Principal | None, name: str, reason: str | None) -> Release:
+        """Withhold one release from everybody, or (without a reason) give it back.
+
+        Args:
+            who: An administrator; None for the registry itself.
+            name: `namespace/slug@version`.
+            reason: Why.
+
+        Raises:
+            DeniedError: Who asks is no administrator.
+            ConflictError: It is not in a state for it.
+        """
+        if who is not None and not who.may(Scope.ADMIN):
+            raise DeniedError("only an administrator may do this")
+        release = await self.by_id(name)
+        if reason:
+            moved = await self.move(
+                name,
+                expected=release.state,
+                to=State.QUARANTINED,
+                reason=reason,
+                state_before=release.state.value,
+            )
+        else:
+            moved = await self.move(
+                name, expected=State.QUARANTINED, to=release.state_before or State.LISTED, state_before=None
+            )
+        action = "release.quarantine" if reason else "release.unquarantine"
+        await self.services.audit.record(who or Principal(), action, name, reason=reason or "")
+        return moved
+
+    async def retest(self, who: Principal, name: str) -> Release:
+        """Have a rejected release go through its gates again: the same file.
+
+        Maintainers may ask for it when no gate has failed, because some could not be told; administrators always.
+
+        Raises:
+            DeniedError: Who asks may not.
+            ConflictError: It is not rejected.
+        """
+        release = await self.by_id(name)
+        if not who.may(Scope.ADMIN):
+            await self._maintained(who, name)
+            if "failed" in release.gates.values():
+                raise DeniedError(
+                    f"{name} has failed: publish a new version, or ask an administrator to test it again"
+                )
+        moved = await self.move(name, expected=State.REJECTED, to=State.PENDING, gates={}, score=None)
+        await self.services.jobs.enqueue(GATES_JOB, {"release": name}, dedupe_key=name)
+        await self.services.audit.record(who, "release.retest", name)
+        return moved
+
+    async def remove(self, who: Principal, name: str, reason: str) -> Release:
+        """Take a quarantined release away for ever; its name stays taken, its file is kept as evidence.
+
+        Raises:
+            DeniedError: Who asks is no administrator.
+            ConflictError: It is not quarantined.
+        """
+        if not who.may(Scope.ADMIN):
+            raise DeniedError("only an administrator may do this")
+        moved = await self.move(name, expected=State.QUARANTINED, to=State.REMOVED, reason=reason)
+        await self.services.audit.record(who, "release.remove", name, reason=reason)
+        return moved
+
+    async def set_rollout(self, who: Principal, name: str, new: NewRollout) -> Release:
+        """Say how far a release may go; who has it already keeps it.
+
+        Raises:
+            DeniedError: Who asks is no maintainer.
+            InputError: Nothing was given.
+            ConflictError: It is not listed.
+        """
+        given = new.model_dump(exclude_none=True)
+        if not given:
+            raise InputError("give percent, or halted")
+        release = await self._maintained(who, name)
+        rollout = Rollout(**{**release.rollout.model_dump(), **given})
+        values = {"rollout": rollout.model_dump(), "updated_at": milliseconds(self.clock())}
+        changed = await self._store.change(name, State.LISTED, values)
+        if changed is None:
+            raise ConflictError(f"{name} is {release.state.value}: only a listed release is rolled out")
+        await self.services.audit.record(who, "release.rollout", name, **rollout.model_dump())
+        await self.services.components.refresh(release.component)
+        return changed
+
+    async def note_ruleset(self, name: str, state: State, ruleset: str) -> None:
+        """Note that a release has passed newer rules too."""
+        await self._store.change(name, state, {"ruleset": ruleset})
+
+    async def _maintained(self, who: Principal, name: str) -> Release:
+        component = name.partition("@")[0]
+        await self.services.namespaces.require(who, component.partition("/")[0], Role.MAINTAINER, component)
+        return await self.by_id(name)
+
+    # --- after crashes ------------------------------------------------------------------------------
+
+    async def reconcile(self, *, after: timedelta = _CUT_OFF_AFTER) -> int:
+        """Finish publishes and changes of state that were cut off at least that long ago; return how many."""
+        before = milliseconds(self.clock()) - after
+        claims = await self._store.unfinished(before, _AT_ONCE)
+        for claim in claims:
+            await self._finish(claim)
+        releases = await self._store.unsettled(before, _AT_ONCE)
+        for release in releases:
+            # A new time, so that who watches components surely hears of it.
+            await self._settle(release, updated_at=milliseconds(self.clock()))
+        return len(claims) + len(releases)
+
+    async def sweep_blobs(self, *, after: timedelta = _ORPHAN_AFTER) -> int:
+        """Delete files that belong to no release and were stored at least that long ago; return how many.
+
+        A file is taken away first and deleted only if still nobody wants it. Who publishes the same content at the
+        same moment claims it and then looks whether it is there: one of the two sees the other.
+        """
+        await asyncio.to_thread(drop_old_parts, self.settings.data_dir / "uploads")
+        blobs, swept = self.services.blobs, 0
+        before = self.clock() - after
+        async for blob in blobs.all():
+            if blob.modified > before or await self._store.wanted(blob.sha256):
+                continue
+            if not await blobs.set_aside(blob.sha256):
+                continue
+            if await self._store.wanted(blob.sha256):
+                await blobs.bring_back(blob.sha256)
+                continue
+            await blobs.discard(blob.sha256)
+            swept += 1
+        return swept
+
+    async def _settle(self, release: Release, **more: Any) -> None:
+        await self.services.attestations.log(release)
+        await self.services.components.refresh(release.component, **more)
+        await self._store.settle(release)
+        await self._tell(release)
+
+    async def _tell(self, release: Release) -> None:
+        """Send the event to those who asked for it."""
+        if release.state not in _TOLD:
+            return
+        payload = {
+            "component": release.component, "version": release.version, "state": release.state.value,
+            "reason": release.reason, "sha256": release.sha256,
+        }  # fmt: skip
+        await self.services.webhooks.emit(f"release.{release.state.value}", release.namespace, payload)
+
+
+def _json(value: dict[str, Any]) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

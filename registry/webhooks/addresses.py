@@ -1,0 +1,171 @@
+"""Which addresses may be called: a webhook must not make the registry talk to machines that only it can reach.
+
+The address is checked where the connection is made, after the name was resolved, and that very address is connected
+to. A name that resolves to something else a moment later (DNS rebinding) gains nothing, and ways of writing an address
+(decimal, octal, hexadecimal, shortened) need no rules of their own.
+"""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+import httpcore
+
+from dteg.core.errors import DeniedError, InputError
+
+Address = IPv4Address | IPv6Address
+Resolver = Callable[[str, int], Awaitable[list[str]]]
+MAX_URL = 500
+PORTS = frozenset({443, 8443})
+_RESOLVE_S = 5.0
+# IANA's registries of special-purpose addresses, as networks: `ip_address.is_private` of Python differs by release.
+# Sources: www.iana.org/assignments/iana-ipv4-special-registry, .../iana-ipv6-special-registry.
+_FORBIDDEN_4 = [
+    IPv4Network(each)
+    for each in (
+        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
+        "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16", "192.175.48.0/24",
+        "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
+    )
+]  # fmt: skip
+# Only this network is given out to machines of the internet, and these parts of it are not.
+_GLOBAL_6 = IPv6Network("2000::/3")
+_FORBIDDEN_6 = [
+    IPv6Network(each) for each in ("2001::/23", "2001:db8::/32", "2002::/16", "3ffe::/16", "3fff::/20")
+]
+
+
+def is_public(address: Address) -> bool:
+    """Return whether an address belongs to a machine of the internet that anybody can reach.
+
+    Addresses that carry an IPv4 address inside (mapped, NAT64, 6to4, Teredo) are refused altogether: they lead to
+    wherever a gateway of this network translates them to.
+    """
+    if isinstance(address, IPv4Address):
+        return not any(address in network for network in _FORBIDDEN_4)
+    return address in _GLOBAL_6 and not any(address in network for network in _FORBIDDEN_6)
+
+
+def checked_url(url: str, *, allow_private: bool) -> SplitResult:
+    """Return the parts of a URL that may be called as far as one can tell without resolving its name.
+
+    Args:
+        url: What somebody wants called.
+        allow_private: Whether this registry calls anything: also http, any port, and machines of its own network.
+
+    Raises:
+        InputError: The URL says what is wrong with it.
+    """
+    if len(url) > MAX_URL or not url.isascii() or any(ord(each) <= 32 or ord(each) == 127 for each in url):
+        raise InputError(
+            f"url: at most {MAX_URL} ASCII characters without spaces; write other names in punycode"
+        )
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise InputError("url: this is not a URL") from None
+    if parts.scheme != "https" and not (allow_private and parts.scheme == "http"):
+        raise InputError("url: it must begin with https://")
+    if "@" in parts.netloc or "\\" in url or parts.fragment:
+        raise InputError("url: without user name, fragment and backslash")
+    host = parts.hostname or ""
+    if not host or "%" in host or host.startswith("."):
+        raise InputError("url: it names no host")
+    if allow_private:
+        return parts
+    if port not in {None, *PORTS}:
+        raise InputError(f"url: only the ports {', '.join(map(str, sorted(PORTS)))} may be called")
+    literal = _literal(host)
+    name = host.rstrip(".")
+    if (
+        (literal is not None and not is_public(literal))
+        or (literal is None and "." not in name)
+        or _local(name)
+    ):
+        raise InputError(f"url: {host} is not a machine of the internet")
+    return parts
+
+
+def _literal(host: str) -> Address | None:
+    """Return the address that a host is, in whatever way it is written; None for a name."""
+    try:
+        return ip_address(host)
+    except ValueError:
+        pass
+    try:
+        return IPv4Address(socket.inet_aton(host))  # 2130706433, 0x7f.1, 0177.0.0.1, 127.1
+    except OSError:
+        return None
+
+
+def _local(name: str) -> bool:
+    return name == "localhost" or name.endswith((".localhost", ".local", ".internal", ".home.arpa", ".lan"))
+
+
+async def resolve(host: str, port: int) -> list[str]:
+    """Return all addresses of a name.
+
+    Raises:
+        OSError: There are none.
+    """
+    async with asyncio.timeout(_RESOLVE_S):
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(each[4][0]) for each in found))
+
+
+class GuardedBackend(httpcore.AsyncNetworkBackend):
+    """Connections to public addresses only; TLS still checks the certificate for the name.
+
+    Args:
+        allow_private: Whether any address may be called.
+        resolver: Finds the addresses of a name.
+    """
+
+    def __init__(self, *, allow_private: bool, resolver: Resolver = resolve) -> None:
+        self._allow_private, self._resolver = allow_private, resolver
+        self._backend = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - the interface of httpcore
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Resolve once, refuse the name if any of its addresses is not public, and connect to the first that answers.
+
+        Raises:
+            DeniedError: An address is not public.
+            httpcore.ConnectError: Nothing answers.
+        """
+        try:
+            found = await self._resolver(host, port)
+        except (OSError, TimeoutError, UnicodeError):
+            raise httpcore.ConnectError("the name has no address") from None
+        addresses = [ip_address(each.partition("%")[0]) for each in found]
+        if not self._allow_private and not all(is_public(each) for each in addresses):
+            raise DeniedError("the name leads to an address that is not of the internet")
+        failure: Exception = httpcore.ConnectError("the name has no address")
+        for address in addresses[:3]:
+            try:
+                return await self._backend.connect_tcp(
+                    str(address), port, timeout=timeout, local_address=local_address, socket_options=socket_options
+                )  # fmt: skip
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+        raise failure
+
+    async def connect_unix_socket(
+        self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None  # noqa: ASYNC109
+    ) -> httpcore.AsyncNetworkStream:  # fmt: skip
+        """Refuse: no webhook is a file."""
+        raise DeniedError("sockets of this machine are not called")
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await asyncio.sleep(seconds)
