@@ -5,6 +5,8 @@ SHELL := /bin/sh
 BIN := .venv/bin
 PY := $(BIN)/python
 PYTEST_ARGS ?=
+# Many tests wait for servers: one process more than the two cores of a small machine.
+TEST_WORKERS ?= 3
 BENCH_ARGS ?=
 LOCK_ARGS ?=
 DEMO_ARGS ?=
@@ -57,7 +59,7 @@ check: lint types test ## Lint, types and tests: all that CI checks
 test: dev-tools ## Run the tests; choose with PYTEST_ARGS="tests/unit -k retry"
 	@.ci/system-packages
 	@.ci/bootstrap mongodb
-	@$(PY) -m pytest -rs $(PYTEST_ARGS)
+	@$(PY) -m pytest -rs -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 .PHONY: faults
 faults: dev-tools ## Kill, cut and corrupt: the full set of fault tests
