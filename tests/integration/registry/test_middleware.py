@@ -143,7 +143,10 @@ def test_the_access_log_has_one_line_per_request_and_no_secret(registry, caplog)
         registry.request("GET", "//x%0ainjected")
         # A line is written behind the answer, so the client may be a moment ahead of the log.
         deadline = time.monotonic() + 10
-        while sum(record.name == "registry.access" for record in caplog.records) < 3 and time.monotonic() < deadline:
+        while (
+            sum(record.name == "registry.access" for record in caplog.records) < 3
+            and time.monotonic() < deadline
+        ):
             time.sleep(0.01)
     lines = [json.loads(record.getMessage()) for record in caplog.records if record.name == "registry.access"]
     assert [(line["method"], line["status"]) for line in lines] == [("GET", 200), ("POST", 200), ("GET", 404)]
