@@ -56,13 +56,13 @@ def snapshots(postgres_server: str) -> Iterator[Snapshots]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
-    """Turn the lines into plain dicts: a report may cross to another process."""
+    """Turn the lines into plain dicts, told once: a report may cross to another process."""
     report = yield
-    if report.when == "call":
-        report.user_properties = [
-            (name, {**value.row(), "seconds": round(call.duration, 1)} if name == "figures" else value)
-            for name, value in report.user_properties
-        ]
+    report.user_properties = [
+        (name, {**value.row(), "seconds": round(call.duration, 1)} if name == "figures" else value)
+        for name, value in report.user_properties
+        if name != "figures" or report.when == "call"
+    ]
     return report
 
 
