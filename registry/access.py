@@ -4,14 +4,19 @@
 namespace) are checked by the service that owns the object, with `Namespaces.require`.
 """
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Request, routing
+from fastapi import Depends, Request
 
 from dteg.core.errors import DeniedError
+from dteg.webapp.access import Declared, RouteAccess, routes_of
+
+__all__ = [
+    "NOBODY", "Access", "Anybody", "Principal", "Role", "RouteAccess", "Scope", "allow", "principal_of", "public",
+    "routes_of",
+]  # fmt: skip
 
 
 class Scope(StrEnum):
@@ -100,11 +105,8 @@ async def principal_of(request: Request) -> Principal:
     return cached
 
 
-class Access:
-    """A dependency that a route declares; tests read `scope` to build the matrix of who may do what."""
-
-    def __init__(self, scope: Scope | None) -> None:
-        self.scope = scope
+class Access(Declared[Scope]):
+    """A dependency that a route declares."""
 
     async def __call__(self, request: Request) -> Principal:
         """Return the principal, or refuse."""
@@ -123,40 +125,3 @@ Anybody = Annotated[Principal, Depends(public)]
 def allow(scope: Scope) -> Any:
     """Return the dependency of a route that wants `scope`, as the default of a parameter of type Principal."""
     return Depends(Access(scope))
-
-
-@dataclass(frozen=True, slots=True)
-class RouteAccess:
-    """What one route declares.
-
-    Attributes:
-        path: Its path with the names of parameters.
-        methods: Its HTTP methods.
-        access: What it declares; None if nothing.
-    """
-
-    path: str
-    methods: frozenset[str]
-    access: Access | None
-
-
-def routes_of(app: FastAPI) -> Iterator[RouteAccess]:
-    """Yield all routes of an app, those of included routers with their whole paths."""
-    # FastAPI 0.137 and newer keep an included router as one entry, and its routes are not in `app.routes`.
-    contexts: Callable[[Any], Iterator[Any]] = getattr(routing, "iter_route_contexts", iter)
-    for route in contexts(app.routes):
-        dependant = getattr(route, "dependant", None)
-        yield RouteAccess(
-            str(route.path), frozenset(getattr(route, "methods", None) or ()), _access_in(dependant)
-        )
-
-
-def _access_in(dependant: Any) -> Access | None:
-    """Return the strictest access found anywhere among the dependencies."""
-    todo, found = [dependant] if dependant is not None else [], None
-    while todo:
-        dependant = todo.pop()
-        if isinstance(dependant.call, Access) and (found is None or found.scope is None):
-            found = dependant.call
-        todo.extend(dependant.dependencies)
-    return found

@@ -3,6 +3,7 @@
 import re
 import secrets
 import time
+from datetime import datetime
 
 # What people read as something else, in the order in which it is replaced. Names are lower case ASCII.
 _LOOKALIKES = (("rn", "m"), ("vv", "w"), ("0", "o"), ("1", "l"), ("i", "l"))
@@ -16,7 +17,16 @@ def new_id() -> str:
 
     Source: github.com/ulid/spec.
     """
-    number = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
+    return _ulid(time.time_ns() // 1_000_000, secrets.randbits(80))
+
+
+def id_of(moment: datetime, number: int) -> str:
+    """Return an id in the form of `new_id` that is always the same for what happened then and has this number."""
+    return _ulid(round(moment.timestamp() * 1000), number)
+
+
+def _ulid(ms: int, tail: int) -> str:
+    number = ms << 80 | tail
     return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
 
 

@@ -48,6 +48,9 @@ class RegistrySettings(ConfigModel):
         1, ge=0, le=16, description="Gate runs at a time beside the server; 0: a worker elsewhere."
     )
 
+    review_after_days: int = Field(
+        7, ge=0, le=365, description="How long somebody must have had a component installed to review it."
+    )
     private_webhooks: bool = Field(
         False, description="Whether webhooks may call machines that are not of the internet, and plain http."
     )

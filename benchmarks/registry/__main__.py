@@ -1,7 +1,9 @@
 """Measures a full registry: `python -m benchmarks.registry`, or `make bench-registry BENCH_ARGS="--minutes 2"`.
 
 Every case runs against one registry with 10,000 components and 50,000 releases, two workers, and a document server that
-waits for the disk. `--quick` runs everything small in a minute, to see that it works; its figures mean nothing.
+waits for the disk; only `golden`, `install` and `gate` do not need it. `--parts search,install` runs some; the results
+of the others stay, if they were measured on the same machine with the same versions and sizes. `--quick` runs everything
+small, to see that it works; its figures mean nothing and are not kept.
 """
 
 import argparse
@@ -17,7 +19,9 @@ from benchmarks.registry.running import Registry, running
 from benchmarks.summary import RESULTS
 from dteg.signing import SigningKey
 
-CASES = ("golden", "start", "index", "unchanged", "search", "memory", "mixed", "burst", "gates")
+LOADS = ("start", "index", "unchanged", "search", "memory", "mixed", "burst")
+PARTS = ("golden", *LOADS, "install", "gate")
+_INSTALLS = 7
 FILES = 400
 
 
@@ -39,36 +43,40 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--rate", type=float, default=600, help="requests a second of the mixed load (default 600)"
     )
     parser.add_argument(
-        "--cases", type=lambda text: text.split(","), default=list(CASES), help=f"of {','.join(CASES)}"
+        "--parts", type=lambda text: text.split(","), default=list(PARTS), help=f"of {','.join(PARTS)}"
     )
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
+    parser.add_argument("--results", type=Path, help="folder of the results")
     parser.add_argument("--quick", action="store_true", help="all of it small")
     found = parser.parse_args(arguments)
-    if unknown := set(found.cases) - set(CASES):
-        parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(CASES)}")
+    if unknown := set(found.parts) - set(PARTS):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     if found.quick:
         found.components, found.versions, found.seconds = 200, 600, 1
         found.minutes, found.memory_minutes, found.rate = 0.05, 0.1, 60
+    elif found.results is None:
+        found.results = RESULTS
     return found
 
 
 def main(arguments: list[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     wanted = parse(arguments)
-    about = {
-        "components": wanted.components, "releases": wanted.versions, "workers": wanted.workers,
-        "mixed_minutes": wanted.minutes, "mixed_per_second": wanted.rate,
-    }  # fmt: skip
-    report.write(measure(wanted), about, wanted.results)
+    about = {"components": wanted.components, "releases": wanted.versions, "workers": wanted.workers}
+    report.write(measure(wanted), about, wanted.results, PARTS)
 
 
 def measure(wanted: argparse.Namespace) -> dict[str, Case | str]:
     """Run the cases in their order; one that cannot run is a text that says why."""
     found: dict[str, Case | str] = {}
-    for name, work in (("golden", golden), ("gates", lambda: components.gates(1 if wanted.quick else 5))):
-        if name in wanted.cases:
+    alone = {
+        "golden": golden,
+        "install": lambda: components.install(1 if wanted.quick else _INSTALLS),
+        "gate": lambda: components.gate(quick=wanted.quick),
+    }
+    for name, work in alone.items():
+        if name in wanted.parts:
             found[name] = _tried(name, work)
-    if set(wanted.cases) & {"start", "index", "unchanged", "search", "memory", "mixed", "burst"}:
+    if set(wanted.parts) & set(LOADS):
         key = SigningKey.generate()
         corpus = Corpus(wanted.components, wanted.versions)
         files = min(FILES, wanted.components)
@@ -82,9 +90,9 @@ def measure(wanted: argparse.Namespace) -> dict[str, Case | str]:
         ):
             load = Load(registry, corpus, files)
             for name, work in _on(registry, load, wanted, Path(folder), key).items():
-                if name in wanted.cases:
+                if name in wanted.parts:
                     found[name] = _tried(name, work)
-    return {name: found[name] for name in CASES if name in found}
+    return {name: found[name] for name in PARTS if name in found}
 
 
 def _on(
@@ -102,7 +110,7 @@ def _on(
     def alone(kind: str, connections: int) -> Callable[[], Case]:
         return lambda: cases.alone(load, kind, connections=connections, seconds=wanted.seconds)
 
-    if "start" not in wanted.cases:
+    if "start" not in wanted.parts:
         load.prepare()
     return {
         "start": start,
@@ -140,7 +148,11 @@ def golden() -> Case:
     index = SearchIndex()
     index.rebuild(judged.corpus())
     found = judged.judge(
-        lambda query: find(index.view, SearchQuery(q=query.q, kind=list(query.kind), limit=10)).entries
+        lambda query: (
+            find(
+                index.view, SearchQuery.model_validate({"q": query.q, "kind": query.kind, "limit": 10})
+            ).entries
+        )
     )
     exact = [query for query in judged.queries() if query.exact]
     return Case(

@@ -22,7 +22,9 @@ JSON_INDEX = "Accept: application/vnd.pypi.simple.v1+json\r\n"
 SHARES = {"index": 35, "index unchanged": 35, "download": 15, "search": 10, "page": 4, "publish": 1}
 BURST_VERSIONS, BURST_TIMES = 20, 10
 _CALLS = 20_000
-_TYPING_ERRORS = 0.1
+# Shares of the searches.
+_TYPING_ERRORS, _WHOLE_NAMES = 0.1, 0.15
+MORE_WORDS = ("extractor", "loader", "source", "sink", "database", "incremental", "parallel", "retries", "by key", "read", "postgresql", "pg", "mongo")  # fmt: skip
 
 
 @dataclass
@@ -68,7 +70,7 @@ class Load:
         return get("download", self._wheels[self.draw.randrange(len(self._wheels))], self.port)
 
     def search(self) -> Call:
-        """What people type: a system, often with an aspect, sometimes with a filter or a typing error."""
+        """What people type: systems, aspects, kinds, or a name; sometimes with a filter, an order or a typing error."""
         return get("search", f"/api/v1/search?{urlencode(self._question())}", self.port)
 
     def page(self) -> Call:
@@ -104,18 +106,27 @@ class Load:
         return self.draw.choice(list(self._tags)).split("/")[2]
 
     def _question(self) -> dict[str, str]:
-        draw, known = self.draw, words()
-        typed = draw.sample(known, draw.choice((1, 1, 2, 2, 3)))
-        if draw.random() < _TYPING_ERRORS:
-            word = typed[0]
-            at = draw.randrange(len(word))
-            typed[0] = word[:at] + word[at + 1 :] or word
-        question = {"q": " ".join(typed)}
+        draw = self.draw
+        question = {"q": self._name() if draw.random() < _WHOLE_NAMES else self._words()}
         if draw.random() < 0.3:
             question["kind"] = draw.choice(("extractor", "loader", "processor"))
         if draw.random() < 0.2:
             question["sort"] = draw.choice(("downloads", "rating", "updated"))
         return question
+
+    def _name(self) -> str:
+        """The name of one component, as it is copied from a page or a pipeline."""
+        manifest = self.corpus.manifests[self.draw.randrange(len(self.corpus.manifests))]
+        return self.draw.choice((manifest.name, manifest.slug, f"{manifest.namespace}/{manifest.slug}"))
+
+    def _words(self) -> str:
+        draw, known = self.draw, [*words(), *MORE_WORDS]
+        typed = draw.sample(known, draw.choice((1, 1, 2, 2, 3)))
+        if draw.random() < _TYPING_ERRORS:
+            word = typed[0]
+            at = draw.randrange(len(word))
+            typed[0] = word[:at] + word[at + 1 :] or word
+        return " ".join(typed)
 
 
 def alone(load: Load, kind: str, *, connections: int, seconds: float) -> Case:

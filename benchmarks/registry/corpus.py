@@ -83,7 +83,8 @@ class Corpus:
 
     def releases(self, number: int, files: list[tuple[str, int, str]]) -> list[Release]:
         """Return the releases of one; those of the first components have the given files."""
-        manifest, found = self.manifests[number], []
+        manifest = self.manifests[number]
+        found: list[Release] = []
         for version in self._versions(number):
             whole = manifest.model_copy(update={"version": version})
             made = hashlib.sha256(f"{manifest.distribution}-{version}".encode()).hexdigest()

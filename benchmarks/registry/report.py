@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -9,37 +10,53 @@ from typing import Any
 from benchmarks.registry.cases import Case
 from benchmarks.registry.targets import TARGETS, Target
 from benchmarks.report import machine
-from benchmarks.summary import RESULTS
 
-_PARTS = ("fastapi", "uvicorn", "uvloop", "pymongo", "tantivy", "orjson")
+_JSON = "registry.json"
+_PARTS = ("fastapi", "starlette", "uvicorn", "uvloop", "pymongo", "tantivy", "orjson")
 
 
-def write(cases: dict[str, Case | str], about: dict[str, Any], folder: Path = RESULTS) -> dict[str, Any]:
-    """Write `registry.json` and `registry.md` and print the table.
+def write(
+    cases: dict[str, Case | str], about: dict[str, Any], folder: Path | None, order: Sequence[str]
+) -> dict[str, Any]:
+    """Print the tables, and write them as `registry.md` beside `registry.json`.
 
     Args:
         cases: The results; a text says why a case could not run.
-        about: What was measured: sizes and times.
-        folder: Where to write.
+        about: What was measured: sizes.
+        folder: Where to write; earlier results of other cases stay. None: nowhere.
+        order: Names of all cases.
     """
-    found = {
-        "about": {**about, "measured_at": time.strftime("%Y-%m-%d", time.gmtime())},
-        "machine": machine(),
-        "versions": {name: version(name) for name in _PARTS},
-        "cases": {
-            name: {"problem": case}
-            if isinstance(case, str)
-            else {"figures": case.figures, "notes": case.notes}
-            for name, case in cases.items()
-        },
-    }
+    found: dict[str, Any] = {
+        "about": about, "machine": machine(), "versions": {name: version(name) for name in _PARTS},
+    }  # fmt: skip
+    day = time.strftime("%Y-%m-%d", time.gmtime())
+    new = {name: {**_content(case), "measured_at": day} for name, case in cases.items()}
+    known = {**(_earlier(folder / _JSON, found) if folder else {}), **new}
+    found["cases"] = {name: known[name] for name in order if name in known}
     found["targets"] = [_verdict(target, found["cases"]) for target in TARGETS]
-    folder.mkdir(exist_ok=True)
-    (folder / "registry.json").write_text(json.dumps(found, indent=1) + "\n")
     text = markdown(found)
-    (folder / "registry.md").write_text(text)
+    if folder is not None:
+        folder.mkdir(exist_ok=True)
+        (folder / _JSON).write_text(json.dumps(found, indent=1) + "\n")
+        (folder / "registry.md").write_text(text)
     print(text)
     return found
+
+
+def _content(case: Case | str) -> dict[str, Any]:
+    return {"problem": case} if isinstance(case, str) else {"figures": case.figures, "notes": case.notes}
+
+
+def _earlier(path: Path, now: dict[str, Any]) -> dict[str, Any]:
+    """Return the cases of an earlier run, if they may stand beside those of now."""
+    if not path.exists():
+        return {}
+    before = json.loads(path.read_text())
+    if any(before.get(name) != value for name, value in now.items()):
+        print("earlier results are of another machine, other versions or other sizes: they are dropped")
+        return {}
+    cases: dict[str, Any] = before["cases"]
+    return cases
 
 
 def _verdict(target: Target, cases: dict[str, Any]) -> dict[str, Any]:
@@ -67,9 +84,19 @@ def markdown(found: dict[str, Any]) -> str:
             f"| {name} | {each['count']} | {each['p50_ms']} | {each['p99_ms']} | {each['max_ms']} |"
             for name, each in kinds.items()
         ]
+    gated = found["cases"].get("gate", {}).get("figures", {}).get("by_component", {})
+    if gated:
+        lines += ["", "| all gates | wall s | CPU s | score |", "|---|---|---|---|"]
+        lines += [
+            f"| {name} | {each['wall_s']} | {each['cpu_s']} | {each['score']:g} |"
+            for name, each in gated.items()
+        ]
     lines += [
         "", *(f"- {name} could not run: {case['problem']}" for name, case in found["cases"].items() if "problem" in case),
-        *(f"- {name}: {'; '.join(case['notes'])}." for name, case in found["cases"].items() if case.get("notes")),
+        *(
+            f"- {name}, {case['measured_at']}: {'; '.join(case['notes'])}."
+            for name, case in found["cases"].items() if case.get("notes")
+        ),
         "", ", ".join(f"{name} {value}" for name, value in {**found["about"], **found["machine"], **found["versions"]}.items()),
     ]  # fmt: skip
     return "\n".join(lines).replace("\n\n\n", "\n\n") + "\n"

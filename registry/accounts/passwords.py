@@ -41,34 +41,39 @@ def check_policy(password: str, login: str, email: str = "") -> None:
 
 
 class Passwords:
-    """Hashes and checks passwords without holding up others."""
+    """Hashes and checks passwords without holding up others.
 
-    def __init__(self) -> None:
+    Args:
+        hasher: How; tests take one that costs less.
+    """
+
+    def __init__(self, hasher: PasswordHasher = _HASHER) -> None:
+        self._hasher = hasher
         self._slots = asyncio.Semaphore(_AT_ONCE)
 
     async def hash(self, password: str) -> str:
         """Return what is kept."""
         async with self._slots:
-            return await asyncio.to_thread(_HASHER.hash, password)
+            return await asyncio.to_thread(self._hasher.hash, password)
 
     async def matches(self, kept: str, password: str) -> bool:
         """Return whether a password is the kept one; without a kept one it takes as long."""
         async with self._slots:
-            return await asyncio.to_thread(_matches, kept, password)
+            return await asyncio.to_thread(_matches, self._hasher, kept, password)
 
     def is_outdated(self, kept: str) -> bool:
         """Return whether the kept hash is weaker than what is made today."""
-        return _HASHER.check_needs_rehash(kept)
+        return self._hasher.check_needs_rehash(kept)
 
 
 @cache
-def _nobodys() -> str:
-    return _HASHER.hash("the password of nobody")
+def _nobodys(hasher: PasswordHasher) -> str:
+    return hasher.hash("the password of nobody")
 
 
-def _matches(kept: str, password: str) -> bool:
+def _matches(hasher: PasswordHasher, kept: str, password: str) -> bool:
     try:
-        _HASHER.verify(kept or _nobodys(), password)
+        hasher.verify(kept or _nobodys(hasher), password)
         return bool(kept)
     except (VerificationError, InvalidHashError):
         return False

@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter, Request
 
+from dteg.webapp.addresses import address_of
 from registry.access import Anybody, Principal, Scope, allow
 from registry.accounts.models import AccountAnswer, AccountChange, AccountDeletion, NewAccount
-from registry.addresses import address_of
 from registry.services import services_of
 
 router = APIRouter(tags=["accounts"])

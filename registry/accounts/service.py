@@ -5,13 +5,13 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from dteg.core.errors import ConflictError, DeniedError, InputError, NotFoundError
+from dteg.webapp.problems import LimitedError
 from registry.access import Principal
 from registry.accounts.models import Account, AccountChange, NewAccount
 from registry.accounts.passwords import Passwords, check_policy
 from registry.accounts.store import INDEXES, AccountStore
 from registry.documents import milliseconds
 from registry.identifiers import new_id, skeleton
-from registry.problems import LimitedError
 from registry.service import Service
 
 if TYPE_CHECKING:

@@ -1,15 +1,11 @@
 """Signed statements about files, the registry's keys, and the public log of all changes of state."""
 
-import hashlib
 from datetime import datetime
 from typing import Any
 
-import orjson
-from pydantic import BaseModel, ConfigDict, Field
-
 from registry.documents import Answer, Document
+from registry.hash_chain import ChainEntry
 
-FIRST_HASH = "0" * 64
 # The registry took a release in: what it checked the publisher's signature against, and when.
 ACCEPTED = "https://dteg.dev/attestation/accepted/v1"
 # How far the log reaches; its subject is the hash of the last entry.
@@ -50,11 +46,10 @@ class Attestation(Document):
     at: datetime
 
 
-class LogEntry(BaseModel):
+class LogEntry(ChainEntry):
     """One change of state of one release, tied to the entry before.
 
     Attributes:
-        seq: Its number, from 1, without gaps.
         key: `release#number of its change`: each change is logged once.
         component: `namespace/slug`.
         version: Version.
@@ -62,12 +57,8 @@ class LogEntry(BaseModel):
         state: What the release became.
         at: When.
         prev: `hash` of the entry before.
-        hash: Hash of all the rest.
     """
 
-    model_config = ConfigDict(frozen=True, populate_by_name=True, extra="ignore")
-
-    seq: int = Field(alias="_id")
     key: str
     component: str
     version: str
@@ -75,28 +66,11 @@ class LogEntry(BaseModel):
     state: str
     at: datetime
     prev: str
-    hash: str = ""
 
-    def computed_hash(self) -> str:
-        """Return what `hash` must be: the SHA-256 of the entry's JSON with sorted keys, without `hash`."""
-        content = self.model_dump(mode="json", exclude={"hash"})
-        return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
-
-
-class LogProof(Answer):
-    """Whether the log holds.
-
-    Attributes:
-        ok: Whether it does.
-        entries: How many were read.
-        problem: The first thing that is wrong; "" if nothing.
-        head: Hash of the last entry.
-    """
-
-    ok: bool
-    entries: int
-    problem: str = ""
-    head: str = FIRST_HASH
+    @property
+    def hash_before(self) -> str:
+        """`prev`."""
+        return self.prev
 
 
 class LogAnswer(Answer):

@@ -13,17 +13,10 @@ from pymongo.errors import PyMongoError
 
 from dteg.core.errors import ConfigError, NotFoundError, UnavailableError
 from dteg.signing import SignatureError, SigningKey, canonical_json, digest, statement, verify_about
-from registry.attestations.models import (
-    FIRST_HASH,
-    LOG_HEAD,
-    Attestation,
-    LogEntry,
-    LogProof,
-    RegistryKey,
-    RegistryKeyAnswer,
-)
+from registry.attestations.models import LOG_HEAD, Attestation, LogEntry, RegistryKey, RegistryKeyAnswer
 from registry.attestations.store import INDEXES, AttestationStore
 from registry.documents import milliseconds
+from registry.hash_chain import FIRST_HASH, Verification, verify_chain
 from registry.service import Service
 
 if TYPE_CHECKING:
@@ -129,8 +122,7 @@ class Attestations(Service):
                     seq=last.seq + 1 if last else 1, key=key, component=release.component, version=release.version,
                     sha256=release.sha256, state=release.state.value, at=release.updated_at,
                     prev=last.hash if last else FIRST_HASH,
-                )  # fmt: skip
-                entry = entry.model_copy(update={"hash": entry.computed_hash()})
+                ).sealed()  # fmt: skip
                 if await self._store.append(entry):
                     await self._sign_head(entry)
                     return entry
@@ -151,24 +143,12 @@ class Attestations(Service):
         found = await self._store.head()
         return (found[0], found[1], json.loads(found[2])) if found else (0, FIRST_HASH, None)
 
-    async def verify_log(self) -> LogProof:
+    async def verify_log(self) -> Verification:
         """Read the whole log and tell the first entry that is missing, changed or cut off."""
-        # The head first: what is appended meanwhile is read below.
         head = await self._store.head()
-        count, before = 0, FIRST_HASH
         if head is not None and (problem := await self._head_problem(head)):
-            return LogProof(ok=False, entries=0, problem=problem)
-        async for entry in self._store.all():
-            problem = _problem(entry, count + 1, before)
-            if not problem and head is not None and entry.seq == head[0] and entry.hash != head[1]:
-                problem = f"entry {entry.seq} is not the one that was signed"
-            if problem:
-                return LogProof(ok=False, entries=count, problem=problem, head=before)
-            count, before = entry.seq, entry.hash
-        if head is not None and head[0] > count:
-            problem = f"the log ends at entry {count}, but entry {head[0]} was signed"
-            return LogProof(ok=False, entries=count, problem=problem, head=before)
-        return LogProof(ok=True, entries=count, head=before)
+            return Verification(ok=False, entries=0, problem=problem)
+        return await verify_chain(self._store.all(), head[:2] if head else None, noted="signed")
 
     async def _sign_head(self, entry: LogEntry) -> None:
         await self._announce()
@@ -197,14 +177,6 @@ class Attestations(Service):
         except (SignatureError, ValueError) as error:
             return f"the signed end of the log: {error}"
         return "" if found.predicate.get("seq") == seq else "the signed end of the log names another entry"
-
-
-def _problem(entry: LogEntry, expected: int, before: str) -> str:
-    if entry.seq != expected:
-        return f"entry {expected} is missing"
-    if entry.prev != before:
-        return f"entry {entry.seq} does not follow the one before: one of the two was changed"
-    return f"entry {entry.seq} was changed" if entry.hash != entry.computed_hash() else ""
 
 
 def _payload(envelope: dict[str, Any]) -> bytes:

@@ -5,8 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 
 from registry.access import Principal, Scope, allow
-from registry.audit.models import EntryAnswer, Verification
+from registry.audit.models import EntryAnswer
 from registry.documents import Line, Page
+from registry.hash_chain import Verification
 from registry.services import services_of
 
 router = APIRouter(prefix="/audit", tags=["audit"])

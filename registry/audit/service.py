@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from dteg.core.errors import UnavailableError
 from dteg.core.secrets import MASK, redact
 from registry.access import Principal
-from registry.audit.models import FIRST_HASH, Detail, Entry, EntryAnswer, Verification
+from registry.audit.models import Detail, Entry, EntryAnswer
 from registry.audit.store import INDEXES, AuditStore
 from registry.documents import milliseconds
+from registry.hash_chain import FIRST_HASH, Verification, verify_chain
 from registry.service import Service
 
 if TYPE_CHECKING:
@@ -51,8 +52,7 @@ class Audit(Service):
                     seq=last.seq + 1 if last else 1, actor=who.user_id, credential=who.credential, action=action,
                     target=target[:_MAX_TEXT], at=milliseconds(self.clock()), details=clean,
                     prev_hash=last.hash if last else FIRST_HASH,
-                )  # fmt: skip
-                entry = entry.model_copy(update={"hash": entry.computed_hash()})
+                ).sealed()  # fmt: skip
                 if await self._store.append(entry):
                     return entry
                 await asyncio.sleep(random.uniform(0, 0.002 * min(attempt + 1, 20)))  # noqa: S311 - no secret
@@ -71,30 +71,8 @@ class Audit(Service):
 
     async def verify(self) -> Verification:
         """Read the whole chain and tell the first entry that is missing, changed or cut off."""
-        count, hash_before = 0, FIRST_HASH
-        # First: what is appended meanwhile is read below, and is no gap.
         head = await self._store.head()
-        async for entry in self._store.all():
-            problem = _problem(entry, count + 1, hash_before)
-            if not problem and head is not None and entry.seq == head[0] and entry.hash != head[1]:
-                problem = f"entry {entry.seq} is not the one that was appended"
-            if problem:
-                return Verification(ok=False, entries=count, problem=problem, head=hash_before)
-            count, hash_before = entry.seq, entry.hash
-        if head is not None and head[0] > count:
-            problem = f"the log ends at entry {count}, but entry {head[0]} was appended"
-            return Verification(ok=False, entries=count, problem=problem, head=hash_before)
-        return Verification(ok=True, entries=count, head=hash_before)
-
-
-def _problem(entry: Entry, expected: int, hash_before: str) -> str:
-    if entry.seq != expected:
-        return f"entry {expected} is missing"
-    if entry.prev_hash != hash_before:
-        return f"entry {entry.seq} does not follow the one before: one of the two was changed"
-    if entry.hash != entry.computed_hash():
-        return f"entry {entry.seq} was changed"
-    return ""
+        return await verify_chain(self._store.all(), head, noted="appended")
 
 
 def _clean(name: str, value: Detail) -> Detail:

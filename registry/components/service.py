@@ -20,6 +20,7 @@ from registry.components.models import (
 )
 from registry.components.store import INDEXES, ComponentStore
 from registry.documents import milliseconds
+from registry.gates.models import CellStatus
 from registry.identifiers import component_id, skeleton
 from registry.releases.models import Release, State
 from registry.service import Service
@@ -87,9 +88,9 @@ class Components(Service):
         """
         return await self._store.changed_since(rev, limit)
 
-    async def revs(self) -> dict[str, int]:
-        """Return the `rev` of every component."""
-        return await self._store.revs()
+    async def revs(self, after: int = -1, limit: int = 0) -> dict[str, int]:
+        """Return the `rev` of the components that changed after `after`, as `changed_since` does; default: of all."""
+        return await self._store.revs(after, limit)
 
     async def ids(self, after: str = "", limit: int = 1000) -> list[str]:
         """Return ids in order, from after one on."""
@@ -192,7 +193,9 @@ class Components(Service):
             "capabilities": sorted(manifest.capabilities.names()),
             "framework_versions": manifest.framework_versions,
             "python_versions": manifest.python_versions,
-            "proven": sorted(f"{each.dteg}|{each.python}" for each in cells if each.status == "pass"),
+            "proven": sorted(
+                f"{each.dteg}|{each.python}" for each in cells if each.status is CellStatus.PASS
+            ),
             "tested": len(cells),
             "released_at": newest.published_at,
         }

@@ -62,9 +62,9 @@ class ComponentStore:
         cursor = self._components.find({"rev": {"$gt": rev}}, sort=[("rev", 1)], limit=limit)
         return [Component.from_mongo(document) async for document in cursor]
 
-    async def revs(self) -> dict[str, int]:
-        """Return the `rev` of every component."""
-        cursor = self._components.find({}, {"rev": 1})
+    async def revs(self, after: int = -1, limit: int = 0) -> dict[str, int]:
+        """Return the `rev` of components where it is larger, the smallest first; at most `limit` unless it is 0."""
+        cursor = self._components.find({"rev": {"$gt": after}}, {"rev": 1}, sort=[("rev", 1)], limit=limit)
         return {document["_id"]: document["rev"] async for document in cursor}
 
     async def ids(self, after: str, limit: int) -> list[str]:

@@ -146,7 +146,7 @@ class InstallAnswer(Answer):
     """What is known of an installation now.
 
     Attributes:
-        may_review: Whether the account that sent the receipt may review the component.
+        may_review: Whether the account that sent the receipt may review the component, for this installation.
     """
 
     component: str

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
+from dteg.webapp.addresses import address_of
 from registry.access import Anybody
-from registry.addresses import address_of
 from registry.downloads.models import DownloadsAnswer, InstallAnswer, ReceiptBody
 from registry.identifiers import component_id
 from registry.parameters import NamespacePath, SlugPath

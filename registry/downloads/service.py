@@ -145,19 +145,19 @@ class Downloads(Service):
             )  # fmt: skip
             if await self._store.insert_install(install):
                 self.show_later(receipt.component)
-                return _answer(install, who)
+                return self._answer(install, who)
             seen = await self._store.find_install(key) or install
         await self._update(seen, receipt, now, told_at)
         known = await self._store.claim_install(key, who.user_id) if who.known else None
-        return _answer(known or await self._store.find_install(key) or seen, who)
+        return self._answer(known or await self._store.find_install(key) or seen, who)
 
     async def install_of(self, user_id: str, component: str) -> Install | None:
         """Return the account's installation of a component; None if it has sent no receipt."""
         return await self._store.install_of(user_id, component) if user_id else None
 
-    async def is_installer(self, user_id: str, component: str) -> bool:
-        """Return whether an account has, or had, a component installed."""
-        return await self.install_of(user_id, component) is not None
+    async def installed_since(self, user_id: str, component: str) -> datetime | None:
+        """Return when the account's first receipt of a component came; None if it has sent none."""
+        return await self._store.installed_since(user_id, component) if user_id else None
 
     async def _update(self, seen: Install, receipt: Receipt, now: datetime, told_at: datetime) -> None:
         values = {
@@ -186,16 +186,16 @@ class Downloads(Service):
             raise InputError(f"{release_id(receipt.component, receipt.version)} was never installable")
         return receipt
 
+    def _answer(self, install: Install, who: Principal) -> InstallAnswer:
+        ripe = self.clock() - install.first_seen >= timedelta(days=self.settings.review_after_days)
+        return InstallAnswer(
+            component=install.component, version=install.version, install_id=install.install_id,
+            first_seen=install.first_seen, last_seen=install.last_seen, ok_runs=install.ok_runs,
+            may_review=who.known and install.user_id == who.user_id and ripe,
+        )  # fmt: skip
+
     def _source(self, address: str, now: datetime) -> str:
         return hmac.new(self._key, f"{_day(now)}|{address}".encode(), hashlib.sha256).hexdigest()[:32]
-
-
-def _answer(install: Install, who: Principal) -> InstallAnswer:
-    return InstallAnswer(
-        component=install.component, version=install.version, install_id=install.install_id,
-        first_seen=install.first_seen, last_seen=install.last_seen, ok_runs=install.ok_runs,
-        may_review=who.known and install.user_id == who.user_id,
-    )  # fmt: skip
 
 
 def _day(moment: datetime) -> int:

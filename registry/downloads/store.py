@@ -100,6 +100,12 @@ class DownloadStore:
         )
         return _install(found)
 
+    async def installed_since(self, user_id: str, component: str) -> datetime | None:
+        """Return when the account's first receipt of a component came."""
+        query = {"user_id": user_id, "component": component}
+        found = _install(await self._installs.find_one(query, sort=[("first_seen", 1)]))
+        return found.first_seen if found else None
+
     async def from_source(self, component: str, source: str) -> int:
         """Return how many new installations of a component one address has told today."""
         return await self._installs.count_documents({"component": component, "source": source})

@@ -20,6 +20,19 @@ class RunKind(StrEnum):
     CELL = "cell"
 
 
+class CellStatus(StrEnum):
+    """Whether a release works in one environment: what search and pages count, and clients resolve by."""
+
+    PASS = "pass"  # noqa: S105 - no password
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+
+    @classmethod
+    def of(cls, gate: str) -> "CellStatus":
+        """Return it from the status of a gate."""
+        return {"passed": cls.PASS, "failed": cls.FAIL}.get(gate, cls.UNKNOWN)
+
+
 class GateRun(Document):
     """One run; its id names release and occasion, so that the same work has one result.
 
@@ -58,7 +71,7 @@ class Cell(Document):
     component: str
     dteg: str
     python: str
-    status: str
+    status: CellStatus
     at: datetime
 
 

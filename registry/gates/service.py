@@ -14,7 +14,7 @@ from dteg.core.errors import DtegError, NotFoundError, UnavailableError
 from dteg.signing import GATES, statement
 from registry.blobs.incoming import make_private
 from registry.documents import milliseconds
-from registry.gates.models import MAX_LOG, Cell, GateRun, Progress, RunKind
+from registry.gates.models import MAX_LOG, Cell, CellStatus, GateRun, Progress, RunKind
 from registry.gates.prover import ALL_GATES, CONFORMANCE, SECURITY, Prover, SandboxProver
 from registry.gates.store import INDEXES, GateStore
 from registry.jobs.models import Job
@@ -228,11 +228,10 @@ class Gates(Service):
 
     async def _set_cell(self, release: Release, report: "GateReport") -> None:
         status = next((str(each.status) for each in report.results if each.gate == CONFORMANCE), "unknown")
-        status = {"passed": "pass", "failed": "fail"}.get(status, status)
         await self._store.set_cell(
             Cell(
                 id=self._cell_id(release.id), release=release.id, component=release.component, dteg=self.prover.dteg,
-                python=self.prover.python, status=status, at=milliseconds(self.clock()),
+                python=self.prover.python, status=CellStatus.of(status), at=milliseconds(self.clock()),
             )
         )  # fmt: skip
 

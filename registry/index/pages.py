@@ -1,11 +1,13 @@
 """Pages of the package index as pip and uv read them: PEP 503 (HTML), PEP 691 and 700 (JSON), PEP 592, PEP 658.
 
-A page is made when it is first asked for and then kept as bytes, plain and compressed.
+JSON, which pip and uv ask for, is made when a release changes and then kept compressed, so that memory does not depend
+on what was asked for. HTML, for people and old programs, is made for each request.
 """
 
 import gzip
 import hashlib
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from functools import cached_property, lru_cache
@@ -28,6 +30,7 @@ _ALIASES = {
     "*/*": LEGACY_HTML,
 }
 _COMPRESS_FROM_BYTES = 512
+_GZIP = 16 + zlib.MAX_WBITS
 _MOST_ACCEPTS = 1_000
 
 
@@ -36,40 +39,49 @@ class Page:
     """One page as it is sent.
 
     Attributes:
-        body: Its bytes.
-        packed: The same with gzip; None where that does not pay.
-        etag: Changes with the body.
+        packed: Its bytes with gzip; None where that does not pay.
+        etag: Changes with the bytes.
+        small: Its bytes where they are not packed.
     """
 
-    body: bytes
     packed: bytes | None
     etag: str
+    small: bytes = b""
+
+    @property
+    def body(self) -> bytes:
+        """Its bytes as they are read."""
+        return self.small if self.packed is None else zlib.decompress(self.packed, _GZIP)
 
     @classmethod
     def of(cls, body: bytes) -> "Page":
         """Make one."""
-        packed = gzip.compress(body, 6, mtime=0) if len(body) >= _COMPRESS_FROM_BYTES else None
-        return cls(body, packed, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+        etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+        if len(body) < _COMPRESS_FROM_BYTES:
+            return cls(None, etag, body)
+        return cls(gzip.compress(body, 6, mtime=0), etag)
 
 
 class Project:
-    """All files of one component, the newest version first.
+    """All files of one component, the newest version first. Making one takes about 0.1 ms.
 
     Args:
         name: Name of the Python package.
         files: Its files; at least one.
     """
 
+    __slots__ = ("_json", "files", "name")
+
     def __init__(self, name: str, files: Sequence[IndexedFile]) -> None:
         self.name = name
         self.files = tuple(files)
+        self._json = self._as_json()
 
     def page(self, kind: str) -> Page:
         """Return the page in one of the three media types."""
-        return self._json if kind == JSON else self._html
+        return self._json if kind == JSON else self._as_html()
 
-    @cached_property
-    def _json(self) -> Page:
+    def _as_json(self) -> Page:
         content = {
             "meta": {"api-version": _API_VERSION},
             "name": self.name,
@@ -78,8 +90,7 @@ class Project:
         }
         return Page.of(orjson.dumps(content))
 
-    @cached_property
-    def _html(self) -> Page:
+    def _as_html(self) -> Page:
         return Page.of(_document(self.name, "\n".join(map(_link, self.files))))
 
 
@@ -90,8 +101,9 @@ class Names:
         names: Names of Python packages.
     """
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Iterable[str]) -> None:
         self._names = sorted(names)
+        self.all = frozenset(self._names)
 
     def page(self, kind: str) -> Page:
         """Return the page in one of the three media types."""

@@ -8,11 +8,11 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse, StreamingResponse
 
 from dteg.core.errors import NotFoundError
+from dteg.webapp.problems import problem
 from registry.access import NOBODY, Access, Principal, principal_of
 from registry.downloads.models import DownloadKind
 from registry.index.pages import JSON, Page, media_type
 from registry.licences.entitlements import entitlement_in
-from registry.problems import problem
 from registry.releases.models import IndexedFile
 from registry.services import Services, services_of
 
@@ -92,11 +92,12 @@ def _page(request: Request, page: Page, kind: str, stale_s: float) -> Response:
         headers[_STALE] = f"{stale_s:.0f}"
     if _has(request.headers, page.etag):
         return Response(None, 304, headers)
-    body = page.body
     if page.packed is not None and "gzip" in request.headers.get("accept-encoding", ""):
         body, headers["Content-Encoding"] = page.packed, "gzip"
         # Another sequence of bytes needs another strong tag.
         headers["ETag"] = f'{page.etag[:-1]}-gz"'
+    else:
+        body = page.body
     return Response(body, 200, headers, kind if kind == JSON else f"{kind}; charset=utf-8")
 
 

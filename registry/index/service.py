@@ -6,12 +6,12 @@ import logging
 import os
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import orjson
-from pydantic import ValidationError
 from pymongo.errors import PyMongoError
 
 from dteg.core.errors import DtegError
@@ -29,10 +29,14 @@ _STALE_AFTER_S = 10.0
 # A file that is asked for but unknown may have been listed just now.
 _LOOK_AGAIN_AFTER_S = 0.2
 _FULL_LOOK_EVERY_S = 300.0
-_AT_ONCE = 500
+# Components whose files are read with one request, and then put in at once: the first may take ten seconds, and the
+# second holds up requests.
+_AT_ONCE, _PUT_AT_ONCE = 500, 20
+_REVS_AT_ONCE = 5_000
 # Saving a large index takes a while: at most this share of the time, as one in so many.
-_SAVE_SHARE = 20
-_FORMAT = 1
+_SAVE_SHARE = 100
+_SAVE_AT_ONCE = 500
+_FORMAT = 2
 
 
 class Index(Service):
@@ -99,36 +103,70 @@ class Index(Service):
         """Take in what changed.
 
         Raises:
-            PyMongoError: The database does not answer.
+            PyMongoError: The database does not answer; what was read before that is taken in.
         """
         async with self._turn:
             began = time.monotonic()
-            if began - self._looked_fully > _FULL_LOOK_EVERY_S:
-                revs = await self.services.components.revs()
-                changed = [name for name, rev in revs.items() if self._revs.get(name) != rev]
-                gone = [name for name in self._by_component if name not in revs]
-                self._revs = revs
-                self._looked_fully = began
-            else:
-                components = await self.services.components.changed_since(self._rev)
-                changed, gone = [each.id for each in components], []
-                self._revs.update({each.id: each.rev for each in components})
-            self._rev = max(self._revs.values(), default=0)
+            fully = began - self._looked_fully > _FULL_LOOK_EVERY_S
+            revs = await self._revs_after(0 if fully else self._rev)
+            changed = [name for name, rev in revs.items() if self._revs.get(name) != rev]
             for start in range(0, len(changed), _AT_ONCE):
                 some = changed[start : start + _AT_ONCE]
-                self._replace(some, await self.services.releases.files_of(some))
-            self._replace(gone, [])
+                await self._take_in(some, await self.services.releases.files_of(some))
+                self._revs.update({name: revs[name] for name in some})
+            newest = max(revs.values(), default=0)
+            if fully:
+                self._forget([name for name in self._by_component if name not in revs])
+                self._rev, self._looked_fully = newest, began
+            self._rev = max(self._rev, newest)
             self._looked = began
-            self._unsaved = self._unsaved or bool(changed or gone)
             if self._unsaved and began >= self._save_after:
                 await asyncio.to_thread(self._save)
+
+    async def _revs_after(self, rev: int) -> dict[str, int]:
+        """Return what changed after a number, read in parts: one request may take ten seconds, all may take longer.
+
+        They come in the order of their numbers, so what changes meanwhile comes again, later.
+        """
+        found: dict[str, int] = {}
+        while part := await self.services.components.revs(rev, _REVS_AT_ONCE):
+            found |= part
+            rev = max(part.values())
+            if len(part) < _REVS_AT_ONCE:
+                break
+        return found
+
+    async def _take_in(self, components: list[str], files: list[IndexedFile]) -> None:
+        """Put in what was read, a few components at a time: making a page takes 0.1 ms, and requests come first."""
+        by_component: dict[str, list[IndexedFile]] = defaultdict(list)
+        for file in files:
+            by_component[file.component].append(file)
+        for start in range(0, len(components), _PUT_AT_ONCE):
+            some = components[start : start + _PUT_AT_ONCE]
+            self._replace(some, [file for name in some for file in by_component[name]])
+            await asyncio.sleep(0)
+        self._name()
+
+    def _forget(self, components: list[str]) -> None:
+        """Take out what is not there any more."""
+        if not components:
+            return
+        self._replace(components, [])
+        for name in components:
+            self._revs.pop(name, None)
+        self._name()
+
+    def _name(self) -> None:
+        """Make the list of all names anew, if it has changed."""
+        if self._projects.keys() != self._names.all:
+            self._names = Names(self._projects)
 
     def _replace(self, components: Iterable[str], files: Iterable[IndexedFile]) -> None:
         """Put the files of components in the place of those they had."""
         by_project: dict[str, list[IndexedFile]] = defaultdict(list)
         for file in files:
             by_project[file.distribution].append(file)
-        before = set(self._projects)
+        self._unsaved = True
         for component in components:
             old = self._projects.pop(self._by_component.pop(component, ""), None)
             for file in old.files if old else ():
@@ -137,8 +175,6 @@ class Index(Service):
             self._projects[name] = Project(name, its_files)
             self._by_component[its_files[0].component] = name
             self._files.update({file.sha256: file for file in its_files})
-        if set(self._projects) != before:
-            self._names = Names(list(self._projects))
 
     async def _poll(self) -> None:
         while True:
@@ -153,32 +189,37 @@ class Index(Service):
     # --- for a start without the database ----------------------------------------------------------
 
     def _save(self) -> None:
+        """Write the files, some in a line. Other threads work meanwhile: the interpreter is let go after each line."""
         path, began = self._path.with_name(f"index.{new_id()}.part"), time.monotonic()
-        files = [
-            file.model_dump(mode="json")
-            for project in list(self._projects.values())
-            for file in project.files
-        ]
+        files = [file for project in list(self._projects.values()) for file in project.files]
+        self._unsaved = False
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "wb") as file:
-                file.write(orjson.dumps({"format": _FORMAT, "files": files}))
+                file.write(orjson.dumps({"format": _FORMAT}))
+                for start in range(0, len(files), _SAVE_AT_ONCE):
+                    file.write(b"\n" + orjson.dumps(files[start : start + _SAVE_AT_ONCE]))
+                    file.flush()
             path.replace(self._path)
-            self._unsaved = False
         except OSError as error:  # it is only for a start without the database
+            self._unsaved = True
             _LOG.warning("the index could not be kept: %s", error.strerror)
             path.unlink(missing_ok=True)
         ended = time.monotonic()
         self._save_after = ended + _SAVE_SHARE * (ended - began)
 
     def _load(self) -> None:
-        with contextlib.suppress(OSError, ValueError, KeyError, ValidationError):
-            files = _read(self._path)
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            files = list(_read(self._path))
             self._replace({file.component for file in files}, files)
+            self._name()
+            self._unsaved = False
 
 
-def _read(path: Path) -> list[IndexedFile]:
-    content = orjson.loads(path.read_bytes())
-    if content["format"] != _FORMAT:
-        return []
-    return [IndexedFile.model_validate(each) for each in content["files"]]
+def _read(path: Path) -> Iterator[IndexedFile]:
+    with path.open("rb") as lines:
+        if orjson.loads(next(lines, b"null"))["format"] != _FORMAT:
+            return
+        for line in lines:
+            for kept in orjson.loads(line):
+                yield IndexedFile(**{**kept, "published_at": datetime.fromisoformat(kept["published_at"])})

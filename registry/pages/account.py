@@ -6,12 +6,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from dteg.core.errors import DtegError
+from dteg.webapp.addresses import address_of
+from dteg.webapp.pages import go
 from dteg.webkit import FormState
 from registry.access import Principal, Scope, allow
 from registry.accounts.models import AccountChange
-from registry.addresses import address_of
 from registry.pages.forms import Posted, chosen, read, refusal, state
-from registry.pages.rendering import go, show
+from registry.pages.rendering import show
 from registry.services import services_of
 from registry.tokens.models import NewToken, TokenAnswer
 

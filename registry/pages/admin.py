@@ -4,10 +4,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from dteg.core.errors import DtegError
+from dteg.webapp.pages import go
 from dteg.webkit import FormState
 from registry.access import Principal, Scope, allow
 from registry.pages.forms import Posted, read, refusal, state
-from registry.pages.rendering import go, show
+from registry.pages.rendering import show
 from registry.parameters import After, IdPath
 from registry.releases.models import UNPROVEN, State
 from registry.reports.models import Resolve

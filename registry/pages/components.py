@@ -11,6 +11,7 @@ from dteg.signing import GATES, PUBLISH
 from dteg.webkit import FormState, fields_of, read_config, step_yaml
 from registry.access import Anybody
 from registry.attestations.models import ACCEPTED
+from registry.gates.models import CellStatus
 from registry.pages.forms import Posted
 from registry.pages.rendering import show
 from registry.pages.shown import CHART_DAYS, Shown, matrix, said_of, shown, weeks
@@ -77,7 +78,7 @@ async def versions(request: Request, ns: NamespacePath, slug: SlugPath, who: Any
     cells = await services_of(request).gates.cells([each.id for each in it.releases])
     proven: dict[str, int] = {}
     for cell in cells:
-        proven[cell.release] = proven.get(cell.release, 0) + (cell.status == "pass")
+        proven[cell.release] = proven.get(cell.release, 0) + (cell.status == CellStatus.PASS)
     return show(request, who, "versions.html", it=it, tab="versions", proven=proven, form=FormState())
 
 

@@ -6,11 +6,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from dteg.core.errors import DtegError, NotFoundError
+from dteg.webapp.pages import go
 from dteg.webkit import FormState
 from registry.access import Anybody, Principal, Scope, allow
 from registry.discussions.models import NewReply, NewThread
 from registry.pages.forms import Posted, read, refusal, state
-from registry.pages.rendering import go, show
+from registry.pages.rendering import show
 from registry.pages.shown import shown
 from registry.parameters import After, IdPath, NamespacePath, SlugPath
 from registry.services import services_of

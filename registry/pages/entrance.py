@@ -4,13 +4,14 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from dteg.core.errors import DeniedError, DtegError
+from dteg.webapp.addresses import address_of
+from dteg.webapp.pages import go, inside
+from dteg.webapp.problems import LimitedError
 from dteg.webkit.pages import THEMES
 from registry.access import Anybody
 from registry.accounts.models import NewAccount
-from registry.addresses import address_of
 from registry.pages.forms import Posted, read, refusal, state
-from registry.pages.rendering import THEME_COOKIE, go, inside, show
-from registry.problems import LimitedError
+from registry.pages.rendering import THEME_COOKIE, show
 from registry.services import services_of
 
 router = APIRouter()

@@ -4,11 +4,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from dteg.core.errors import DtegError
+from dteg.webapp.pages import go, inside
+from dteg.webapp.problems import LimitedError
 from registry.access import Principal, Scope, allow
 from registry.pages.forms import Posted, read, refusal, state
-from registry.pages.rendering import go, inside, show
+from registry.pages.rendering import show
 from registry.parameters import IdPath
-from registry.problems import LimitedError
 from registry.reports.models import Moderate, ModerationAction, ModerationKind, NewReport, ReportReason
 from registry.services import services_of
 

@@ -4,11 +4,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from dteg.core.errors import DtegError
+from dteg.webapp.pages import go
 from dteg.webkit import FormState
 from registry.access import Anybody, Principal, Role, Scope, allow
 from registry.namespaces.models import MemberRole, NewKey, NewNamespace
 from registry.pages.forms import Posted, read, refusal, state
-from registry.pages.rendering import go, show
+from registry.pages.rendering import show
 from registry.parameters import NamespacePath
 from registry.services import services_of
 

@@ -6,11 +6,12 @@ from starlette.datastructures import UploadFile
 
 from dteg.core.errors import DtegError, InputError
 from dteg.packages import MAX_PACKED_BYTES, PackageError
+from dteg.webapp.pages import go
 from dteg.webkit import FormState
 from registry.access import Principal, Role, Scope, allow
 from registry.blobs.incoming import incoming
 from registry.pages.forms import Posted, refusal
-from registry.pages.rendering import go, show
+from registry.pages.rendering import show
 from registry.releases.uploads import MAX_ENVELOPE_BYTES, chunks_of, envelope_in
 from registry.services import services_of
 

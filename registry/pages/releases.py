@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from dteg.core.errors import DtegError
+from dteg.webapp.pages import go
 from dteg.webkit import FormState
 from registry.access import Anybody, Principal, Scope, allow
 from registry.components.models import NewDeprecation
@@ -14,7 +15,7 @@ from registry.components.routes import Name, Slug
 from registry.gates.models import GateRun
 from registry.pages.components import statements_of
 from registry.pages.forms import Posted, read, refusal, state
-from registry.pages.rendering import go, show
+from registry.pages.rendering import show
 from registry.pages.shown import matrix, shown
 from registry.releases.models import UNPROVEN, NewRollout, Reason
 from registry.releases.routes import Version

@@ -1,17 +1,16 @@
 """From templates to answers: what every page knows, and how long a browser may keep it."""
 
-import hashlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
 
 from fastapi import Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import Response
 
 from dteg import __version__
 from dteg.manifest import REQUIRED_GATES
+from dteg.webapp.pages import here_of, page_answer
 from dteg.webkit import FormState, PageKit, bar_chart, histogram
 from dteg.webkit.pages import THEMES
 from registry.access import Principal, Role, Scope
@@ -19,7 +18,6 @@ from registry.services import services_of
 
 _HERE = Path(__file__).parent
 THEME_COOKIE = "dteg_theme"
-MAX_URL = 2_000
 # What a page says after a form was sent; addresses name the sentence and cannot hold one of their own.
 DONE = {
     "deprecated": "The component is marked as deprecated.",
@@ -99,43 +97,16 @@ def kit() -> PageKit:
 def show(request: Request, who: Principal, template: str, /, *, status: int = 200, **values: Any) -> Response:
     """Return a page. The same for everybody may be kept and asked for again by its ETag; a personal one may not."""
     page = _page(request, who)
-    body = kit().render(template, page=page, **values).encode("utf-8", "replace")
-    headers = {"Vary": "Cookie"}
-    if who.known or page.csrf or status != 200 or request.method != "GET":
-        headers["Cache-Control"] = "private, no-store"
-        return HTMLResponse(body, status, headers)
-    # Weak: a proxy may compress it.
-    etag = f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
-    headers |= {"ETag": etag, "Cache-Control": "public, no-cache"}
-    if etag in request.headers.get("if-none-match", "").split(", "):
-        # The type tells what stands around the app to send the policy of pages again.
-        return Response(status_code=304, headers=headers, media_type="text/html")
-    return HTMLResponse(body, status, headers)
-
-
-def go(path: str, done: str = "", anchor: str = "") -> Response:
-    """Return a redirect after a form was sent, to a page that says what was done."""
-    if done:
-        path += ("&" if "?" in path else "?") + urlencode({"done": done})
-    return RedirectResponse(f"{path}#{anchor}" if anchor else path, 303, {"Cache-Control": "no-store"})
-
-
-def inside(path: str, default: str = "/") -> str:
-    """Return a path of this registry; anything that leads elsewhere becomes the default."""
-    parts = urlsplit(path) if len(path) <= MAX_URL else None
-    good = parts is not None and not parts.scheme and not parts.netloc and path.startswith("/")
-    odd = path.startswith("//") or "\\" in path or any(ord(each) < 33 for each in path)
-    return path if good and not odd else default
+    html = kit().render(template, page=page, **values)
+    return page_answer(request, html, status=status, personal=who.known or bool(page.csrf))
 
 
 def _page(request: Request, who: Principal) -> Page:
     services = services_of(request)
     cookie = request.cookies.get(services.tokens.cookie, "")
     theme = request.cookies.get(THEME_COOKIE, "")
-    query = urlencode([pair for pair in request.query_params.multi_items() if pair[0] != "done"])
-    here = f"{request.url.path}?{query}" if query else request.url.path
     return Page(
         who=who, theme=theme if theme in THEMES else "",
-        csrf=services.tokens.csrf_token(cookie) if cookie else "", here=here if request.method == "GET" else "/",
+        csrf=services.tokens.csrf_token(cookie) if cookie else "", here=here_of(request),
         flash=DONE.get(request.query_params.get("done", ""), ""), url=services.settings.public_url,
     )  # fmt: skip

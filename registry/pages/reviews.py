@@ -1,15 +1,17 @@
 """Reviews: reading them, and writing one's own."""
 
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from dteg.core.errors import DtegError
+from dteg.webapp.pages import go
 from dteg.webkit import FormState, Point
 from registry.access import Anybody, Principal, Scope, allow
 from registry.pages.forms import Posted, read, refusal, state
-from registry.pages.rendering import go, show
+from registry.pages.rendering import show
 from registry.pages.shown import Shown, shown
 from registry.parameters import After, IdPath, NamespacePath, SlugPath
 from registry.reviews.models import STARS, NewReply, NewReview, Review, ReviewSort
@@ -112,23 +114,25 @@ async def _page(  # noqa: PLR0917 - what the page needs
         who, it.component.id, sort=sort, after=after, limit=_PER_PAGE
     )
     own = await services.reviews.of(who, it.component.id)
+    opens = await services.reviews.opens(who, it.component.id)
     summary = await services.reviews.summary(it.component.id)
     bars = [Point(f"{stars} ★", summary.histogram[stars - 1]) for stars in reversed(STARS)]
     return show(
         request, who, "reviews.html", status=422 if form else 200, it=it, tab="reviews", summary=summary, bars=bars,
         reviews=await services.reviews.answers(found), following=following, sort=sort.value, own=own,
-        standing=await _standing(request, who, it), form=form or _own(own),
+        standing=_standing(who, it, opens, services.reviews.clock()), opens=opens, form=form or _own(own),
     )  # fmt: skip
 
 
-async def _standing(request: Request, who: Principal, it: Shown) -> str:
-    """Return why somebody may not review: `stranger`, `member`, `not-installed`; "" for who may."""
+def _standing(who: Principal, it: Shown, opens: datetime | None, now: datetime) -> str:
+    """Return why somebody may not review: `stranger`, `member`, `not-installed`, `early`; "" for who may."""
     if not who.known:
         return "stranger"
     if it.role is not None:
         return "member"
-    installed = await services_of(request).downloads.is_installer(who.user_id, it.component.id)
-    return "" if installed else "not-installed"
+    if opens is None:
+        return "not-installed"
+    return "early" if opens > now else ""
 
 
 def _own(own: Review | None) -> FormState:

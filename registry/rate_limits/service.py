@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from fastapi import Request
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
+from dteg.webapp.addresses import address_of
+from dteg.webapp.problems import LimitedError
 from registry.access import Principal
-from registry.addresses import address_of
-from registry.problems import LimitedError
 from registry.rate_limits.buckets import Buckets
 from registry.rate_limits.models import Usage
 from registry.rate_limits.store import INDEXES, RateStore
@@ -79,7 +79,8 @@ class RateLimits(Service):
         Raises:
             LimitedError: It is one too many.
         """
-        if request.url.path in FREE or request.url.path.startswith(FREE_PATHS):
+        path: str = request.scope["path"]  # to parse the whole URL takes longer than the rest of this
+        if path in FREE or path.startswith(FREE_PATHS):
             return
         key, limit = self._key(request, who)
         try:

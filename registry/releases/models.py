@@ -1,5 +1,6 @@
 """Releases: what is stored, the states they go through, and what clients send and get."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
@@ -85,7 +86,7 @@ class Release(Document):
         state_before: While quarantined: what it was.
         reason: Why it is in its state.
         moves: How often its state has changed: names the change in the public log.
-        settled: Whether log and component know of the last change.
+        settled: Whether log, component and webhooks know of the last change.
         distribution: Name of the Python package.
         filename: Name of the wheel.
         sha256: Hash of the wheel.
@@ -152,8 +153,9 @@ class Release(Document):
         return str(self.manifest.get("pricing", {}).get("model", "free")) == "free"
 
 
-class IndexedFile(BaseModel):
-    """One file as an index of packages lists it.
+@dataclass(frozen=True, slots=True)
+class IndexedFile:
+    """One file as an index of packages lists it; each process holds all of them, so it is small.
 
     Attributes:
         component: `namespace/slug`.
@@ -168,8 +170,6 @@ class IndexedFile(BaseModel):
         yanked: Why only who names this very version gets it; None when everybody may.
         free: Whether anybody may download it.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     component: str
     distribution: str

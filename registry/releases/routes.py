@@ -1,6 +1,7 @@
 """Releases over HTTP."""
 
 import json
+from collections.abc import Awaitable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -11,7 +12,7 @@ from registry.attestations.models import Envelopes
 from registry.components.routes import ComponentId
 from registry.documents import Page
 from registry.identifiers import release_id
-from registry.releases.models import Accepted, CellAnswer, NewRollout, Reason, ReleaseAnswer
+from registry.releases.models import Accepted, CellAnswer, NewRollout, Reason, Release, ReleaseAnswer
 from registry.releases.uploads import received
 from registry.services import services_of
 
@@ -85,9 +86,7 @@ async def read_releases(
 @router.get(_ONE)
 async def read_release(request: Request, release: ReleaseId, _: Anybody) -> ReleaseAnswer:
     """Return a release."""
-    releases = services_of(request).releases
-    (answer,) = await releases.answer([await releases.by_id(release)])
-    return answer
+    return await _answer(request, services_of(request).releases.by_id(release))
 
 
 @router.post(f"{_ONE}/yank")
@@ -95,17 +94,13 @@ async def yank(
     request: Request, release: ReleaseId, body: Reason, who: Principal = _PUBLISH
 ) -> ReleaseAnswer:
     """Keep new installations from taking it; who has pinned it still gets it."""
-    releases = services_of(request).releases
-    moved = await releases.yank(who, release, body.reason)
-    return (await releases.answer([moved]))[0]
+    return await _answer(request, services_of(request).releases.yank(who, release, body.reason))
 
 
 @router.delete(f"{_ONE}/yank")
 async def unyank(request: Request, release: ReleaseId, who: Principal = _PUBLISH) -> ReleaseAnswer:
     """List it again."""
-    releases = services_of(request).releases
-    moved = await releases.yank(who, release, None)
-    return (await releases.answer([moved]))[0]
+    return await _answer(request, services_of(request).releases.yank(who, release, None))
 
 
 @router.post(f"{_ONE}/quarantine")
@@ -113,25 +108,19 @@ async def quarantine(
     request: Request, release: ReleaseId, body: Reason, who: Principal = _ADMIN
 ) -> ReleaseAnswer:
     """Withhold this one release from everybody."""
-    releases = services_of(request).releases
-    moved = await releases.quarantine(who, release, body.reason)
-    return (await releases.answer([moved]))[0]
+    return await _answer(request, services_of(request).releases.quarantine(who, release, body.reason))
 
 
 @router.delete(f"{_ONE}/quarantine")
 async def unquarantine(request: Request, release: ReleaseId, who: Principal = _ADMIN) -> ReleaseAnswer:
     """Give it back."""
-    releases = services_of(request).releases
-    moved = await releases.quarantine(who, release, None)
-    return (await releases.answer([moved]))[0]
+    return await _answer(request, services_of(request).releases.quarantine(who, release, None))
 
 
 @router.post(f"{_ONE}/retest")
 async def retest(request: Request, release: ReleaseId, who: Principal = _PUBLISH) -> ReleaseAnswer:
     """Have a rejected release go through its gates again."""
-    releases = services_of(request).releases
-    moved = await releases.retest(who, release)
-    return (await releases.answer([moved]))[0]
+    return await _answer(request, services_of(request).releases.retest(who, release))
 
 
 @router.post(f"{_ONE}/removal")
@@ -139,9 +128,7 @@ async def remove(
     request: Request, release: ReleaseId, body: Reason, who: Principal = _ADMIN
 ) -> ReleaseAnswer:
     """Take a quarantined release away for ever."""
-    releases = services_of(request).releases
-    moved = await releases.remove(who, release, body.reason)
-    return (await releases.answer([moved]))[0]
+    return await _answer(request, services_of(request).releases.remove(who, release, body.reason))
 
 
 @router.post(f"{_ONE}/rollout")
@@ -149,9 +136,7 @@ async def rollout(
     request: Request, release: ReleaseId, body: NewRollout, who: Principal = _PUBLISH
 ) -> ReleaseAnswer:
     """Say how far it may go, or halt it without taking it from those who have it."""
-    releases = services_of(request).releases
-    changed = await releases.set_rollout(who, release, body)
-    return (await releases.answer([changed]))[0]
+    return await _answer(request, services_of(request).releases.set_rollout(who, release, body))
 
 
 @router.get(f"{_ONE}/attestations")
@@ -187,6 +172,11 @@ async def read_schema(request: Request, release: ReleaseId, _: Anybody) -> dict[
 @router.get(f"{_ONE}/compatibility")
 async def read_compatibility(request: Request, release: ReleaseId, _: Anybody) -> Page[CellAnswer]:
     """Return under which versions of dteg and Python it has passed its tests."""
-    releases = services_of(request).releases
-    (answer,) = await releases.answer([await releases.by_id(release)])
+    answer = await _answer(request, services_of(request).releases.by_id(release))
     return Page(items=answer.compatibility)
+
+
+async def _answer(request: Request, release: Awaitable[Release]) -> ReleaseAnswer:
+    """Return what everybody sees of a release that was read or changed."""
+    (answer,) = await services_of(request).releases.answer([await release])
+    return answer

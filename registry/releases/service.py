@@ -1,12 +1,6 @@
-"""Versions of components: taken in, listed after proof, pulled back when they turn out bad; never replaced.
-
-A publish writes in this order, so that a crash after any step leaves something that `reconcile` finishes or sweeps:
-files by hash; the claim of the file's name, which holds all that is needed to go on; attestations; the release; the
-job of its gates; log and component; the claim is done. The answer goes out after that.
-"""
+"""Versions of components: taken in, listed after proof, pulled back when they turn out bad; never replaced."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -14,34 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dteg.core.errors import ConflictError, DeniedError, InputError, NotFoundError, UnavailableError
-from dteg.packages import MAX_PACKED_BYTES
-from dteg.signing import PUBLISH, SignatureError, key_id_of, statement, verify_about
-from dteg.versions import sort_key
 from registry.access import Principal, Role, Scope
-from registry.attestations.models import ACCEPTED
 from registry.background import Repeating
-from registry.blobs.incoming import drop_old_parts
 from registry.documents import milliseconds
-from registry.identifiers import component_id, release_id
+from registry.identifiers import release_id
 from registry.releases.answers import answers_of
-from registry.releases.models import (
-    MOVES,
-    Claim,
-    IndexedFile,
-    NewRollout,
-    Release,
-    ReleaseAnswer,
-    Rollout,
-    State,
-)
+from registry.releases.intake import GATES_JOB, Intake
+from registry.releases.models import MOVES, IndexedFile, NewRollout, Release, ReleaseAnswer, Rollout, State
+from registry.releases.orphans import sweep_orphans
+from registry.releases.settling import settle
 from registry.releases.store import INDEXES, ReleaseStore
-from registry.releases.uploads import MAX_TEXT_BYTES, Upload, inspected
 from registry.service import Service
 
 if TYPE_CHECKING:
     from registry.services import Services
 
-GATES_JOB = "gates"
 _RECONCILE_EVERY_S = 30.0
 # Younger ones are still at work.
 _CUT_OFF_AFTER = timedelta(seconds=60)
@@ -50,8 +31,6 @@ _ORPHAN_AFTER = timedelta(hours=1)
 _AT_ONCE = 200
 _UPLOADS_AT_ONCE = 8
 _WAIT_FOR_TURN_S = 20.0
-# Of which changes webhooks tell.
-_TOLD = frozenset({State.LISTED, State.REJECTED, State.YANKED, State.QUARANTINED})
 
 
 class Releases(Service):
@@ -62,6 +41,7 @@ class Releases(Service):
     def __init__(self, services: "Services") -> None:
         super().__init__(services)
         self._store = ReleaseStore(self.database)
+        self._intake = Intake(services, self._store)
         self._turns = asyncio.Semaphore(_UPLOADS_AT_ONCE)
         self._reconciling = Repeating(services, "unfinished releases", _RECONCILE_EVERY_S, self.reconcile)
         self._sweeping = Repeating(services, "orphaned files", _SWEEP_EVERY_S, self.sweep_blobs)
@@ -109,96 +89,9 @@ class Releases(Service):
             SignatureError: No key that is good now has signed this file.
             ConflictError: The version is there already, or the name looks like another one.
         """
-        upload = await inspected(wheel)
-        manifest = upload.contents.manifest
-        component = component_id(manifest.namespace, manifest.slug)
-        namespace = await self.services.namespaces.require(
-            who, manifest.namespace, Role.MAINTAINER, component
-        )
-        keys = namespace.good_keys(self.clock()).values()
-        signed = verify_about(
-            envelope,
-            {key_id_of(key): key for key in keys},
-            predicate_type=PUBLISH,
-            sha256=upload.contents.sha256,
-        )
-        if signed.filename != upload.contents.filename:
-            raise SignatureError(
-                f"the signature is for {signed.filename!r}, this is {upload.contents.filename!r}"
-            )
-        await self._refuse_taken(upload)
-        await self.services.components.ensure(manifest)
-        claim = await self._store_files(who, upload, signed.key_id, envelope)
-        if not await self._store.claim(claim):
-            await self._refuse_taken(upload)
-            raise ConflictError(f"{claim.release} is being published by somebody else")
-        # A sweep may have taken the very same content away before our claim was there.
-        await self._put(upload, claim)
-        release = await self._finish(claim)
+        release = await self._intake.take(who, wheel, envelope)
         await self.services.audit.record(who, "release.publish", release.id, sha256=release.sha256)
         return release
-
-    async def _refuse_taken(self, upload: Upload) -> None:
-        claim = await self._store.claim_of(upload.contents.filename)
-        if claim is not None:
-            same = (
-                "with this very content" if claim.sha256 == upload.contents.sha256 else "with another content"
-            )
-            raise ConflictError(f"{claim.release} was published already, {same}: give it a new version")
-
-    async def _store_files(
-        self, who: Principal, upload: Upload, key_id: str, envelope: dict[str, Any]
-    ) -> Claim:
-        contents, now = upload.contents, milliseconds(self.clock())
-        manifest = contents.manifest
-        component = component_id(manifest.namespace, manifest.slug)
-        metadata_sha256 = await self._put_metadata(upload)
-        await self.services.blobs.put(upload.path, MAX_PACKED_BYTES)
-        release = Release(
-            id=release_id(component, manifest.version), component=component, version=manifest.version,
-            ver_key=sort_key(manifest.version), distribution=manifest.distribution, filename=contents.filename,
-            sha256=contents.sha256, size=contents.size, metadata_sha256=metadata_sha256,
-            manifest=manifest.model_dump(mode="json"), config_schema=_json(contents.config_schema),
-            changelog=upload.changelog, published_at=now, published_by=who.user_id, updated_at=now, key_id=key_id,
-        )  # fmt: skip
-        return Claim(
-            id=contents.filename, sha256=contents.sha256, blobs=[contents.sha256, metadata_sha256],
-            release=release.id, pending={"release": release.to_mongo(), "envelope": _json(envelope)}, at=now,
-        )  # fmt: skip
-
-    async def _put_metadata(self, upload: Upload) -> str:
-        async def content() -> Any:
-            yield upload.metadata
-
-        return (await self.services.blobs.put(content(), MAX_TEXT_BYTES))[0]
-
-    async def _put(self, upload: Upload, claim: Claim) -> None:
-        if not all([await self.services.blobs.has(sha256) for sha256 in claim.blobs]):
-            await self._put_metadata(upload)
-            await self.services.blobs.put(upload.path, MAX_PACKED_BYTES)
-
-    async def _finish(self, claim: Claim) -> Release:
-        """Do all that follows a claim; may be done again, or by another process."""
-        assert claim.pending is not None
-        release = Release.from_mongo(claim.pending["release"])
-        envelope = json.loads(claim.pending["envelope"])
-        publisher = await self.services.attestations.keep(
-            envelope, release=release.id, at=release.published_at
-        )
-        accepted = {
-            "publisher_attestation": publisher, "publisher_key": release.key_id,
-            "component": release.component, "version": release.version, "at": release.published_at.isoformat(),
-        }  # fmt: skip
-        await self.services.attestations.sign(
-            statement(release.filename, release.sha256, ACCEPTED, accepted),
-            release=release.id, at=release.published_at + timedelta(milliseconds=1),
-        )  # fmt: skip
-        await self._store.insert(release)
-        await self.services.jobs.enqueue(GATES_JOB, {"release": release.id}, dedupe_key=release.id)
-        present = await self.by_id(release.id)
-        await self._settle(present)
-        await self._store.claim_done(claim.id)
-        return present
 
     # --- reading ------------------------------------------------------------------------------------
 
@@ -273,7 +166,7 @@ class Releases(Service):
         if moved is None:
             present = await self.by_id(name)
             raise ConflictError(f"{name} is {present.state.value}, not {expected.value}")
-        await self._settle(moved)
+        await settle(self.services, self._store, moved)
         return await self.by_id(name)
 
     async def yank(self, who: Principal, name: str, reason: str | None) -> Release:
@@ -392,11 +285,11 @@ class Releases(Service):
         before = milliseconds(self.clock()) - after
         claims = await self._store.unfinished(before, _AT_ONCE)
         for claim in claims:
-            await self._finish(claim)
+            await self._intake.finish(claim)
         releases = await self._store.unsettled(before, _AT_ONCE)
         for release in releases:
             # A new time, so that who watches components surely hears of it.
-            await self._settle(release, updated_at=milliseconds(self.clock()))
+            await settle(self.services, self._store, release, updated_at=milliseconds(self.clock()))
         return len(claims) + len(releases)
 
     async def sweep_blobs(self, *, after: timedelta = _ORPHAN_AFTER) -> int:
@@ -405,37 +298,4 @@ class Releases(Service):
         A file is taken away first and deleted only if still nobody wants it. Who publishes the same content at the
         same moment claims it and then looks whether it is there: one of the two sees the other.
         """
-        await asyncio.to_thread(drop_old_parts, self.settings.data_dir / "uploads")
-        blobs, swept = self.services.blobs, 0
-        before = self.clock() - after
-        async for blob in blobs.all():
-            if blob.modified > before or await self._store.wanted(blob.sha256):
-                continue
-            if not await blobs.set_aside(blob.sha256):
-                continue
-            if await self._store.wanted(blob.sha256):
-                await blobs.bring_back(blob.sha256)
-                continue
-            await blobs.discard(blob.sha256)
-            swept += 1
-        return swept
-
-    async def _settle(self, release: Release, **more: Any) -> None:
-        await self.services.attestations.log(release)
-        await self.services.components.refresh(release.component, **more)
-        await self._store.settle(release)
-        await self._tell(release)
-
-    async def _tell(self, release: Release) -> None:
-        """Send the event to those who asked for it."""
-        if release.state not in _TOLD:
-            return
-        payload = {
-            "component": release.component, "version": release.version, "state": release.state.value,
-            "reason": release.reason, "sha256": release.sha256,
-        }  # fmt: skip
-        await self.services.webhooks.emit(f"release.{release.state.value}", release.namespace, payload)
-
-
-def _json(value: dict[str, Any]) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+        return await sweep_orphans(self.services, self._store, before=self.clock() - after)

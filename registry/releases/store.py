@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from sys import intern
 from typing import Any
 
 from pymongo import IndexModel, ReturnDocument
@@ -139,9 +140,11 @@ def _file(document: dict[str, Any]) -> IndexedFile:
     rollout = Rollout.model_validate(document["rollout"])
     held_back = document["reason"] or "withdrawn" if document["state"] == State.YANKED else rollout.text
     return IndexedFile(
-        component=document["component"], distribution=document["distribution"], version=document["version"],
+        # What the files of one component have in common is kept once.
+        component=intern(document["component"]), distribution=intern(document["distribution"]),
+        version=intern(document["version"]),
         filename=document["filename"], sha256=document["sha256"], size=document["size"],
-        metadata_sha256=document["metadata_sha256"], requires_python=document["manifest"]["python_versions"],
+        metadata_sha256=document["metadata_sha256"], requires_python=intern(document["manifest"]["python_versions"]),
         published_at=document["published_at"], yanked=held_back or None,
         free=document["manifest"]["pricing"]["model"] == "free",
     )  # fmt: skip

@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from dteg.core.errors import ConflictError, DeniedError, InputError, NotFoundError
+from dteg.webapp.problems import LimitedError
 from registry.access import Principal, Scope
 from registry.documents import milliseconds
 from registry.identifiers import new_id
-from registry.problems import LimitedError
 from registry.releases.models import INSTALLABLE, State
 from registry.reports.models import (
     ANSWER_WITHIN,

@@ -46,7 +46,7 @@ class Review(Document):
         stars: 1 to 5; 0 when it was withdrawn.
         text: As written; pages sanitise it.
         version: The version that was installed when it was written.
-        installed_at: When the author's first receipt for the component came.
+        installed_at: When the author's first receipt for the component came; `review_after_days` before the review or more.
         ok_runs: Successful runs that the author's installation had told by then.
         hidden: Whether a moderator hid it; a new text does not change that.
         helpful: How many found this edition helpful.

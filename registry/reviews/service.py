@@ -1,7 +1,10 @@
-"""Stars and words of people who installed it."""
+"""Stars and words of people who installed it, and not just now: who only wants to praise or to harm moves on sooner.
+
+How many successful runs an installation tells is shown, but opens no door: its owner may tell any number.
+"""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from dteg.core.errors import ConflictError, DeniedError, InputError, NotFoundError, UnavailableError
@@ -56,20 +59,22 @@ class Reviews(Service):
 
         Raises:
             NotFoundError: There is no such component.
-            DeniedError: Who asks has not installed it, or belongs to its publisher.
+            DeniedError: Who asks has not installed it long enough, or belongs to its publisher.
         """
         component = await self.services.components.get(component_id)
         await self._refuse_own(who, component.namespace)
         install = await self.services.downloads.install_of(who.user_id, component_id)
-        if install is None:
+        since = await self.services.downloads.installed_since(who.user_id, component_id)
+        if install is None or since is None:
             raise DeniedError(
                 f"only who installed {component_id} may review it: log in, then dteg install {component_id}"
             )
+        self._refuse_early(component_id, since)
         for _ in range(_TRIES):
             seen = await self._store.find(component_id, who.user_id)
             now = milliseconds(self.clock())
             fresh: dict[str, Any] = {
-                "stars": new.stars, "text": new.text, "version": install.version, "installed_at": install.first_seen,
+                "stars": new.stars, "text": new.text, "version": install.version, "installed_at": since,
                 "ok_runs": install.ok_runs, "touched_at": now,
             }  # fmt: skip
             if seen is None:
@@ -160,6 +165,11 @@ class Reviews(Service):
             raise ConflictError("the review was rewritten meanwhile: read it again")
         return counted.helpful
 
+    async def opens(self, who: Principal, component_id: str) -> datetime | None:
+        """Return from when on somebody may review a component; None who has not installed it."""
+        since = await self.services.downloads.installed_since(who.user_id, component_id)
+        return None if since is None else self._opens(since)
+
     # --- reading ---------------------------------------------------------------------------------------
 
     async def get(self, key: str) -> Review:
@@ -235,6 +245,17 @@ class Reviews(Service):
         return True
 
     # --- inside ----------------------------------------------------------------------------------------
+
+    def _refuse_early(self, component_id: str, since: datetime) -> None:
+        opens = self._opens(since)
+        if opens > self.clock():
+            raise DeniedError(
+                f"reviews come from people who have used {component_id} for {self.settings.review_after_days} days: "
+                f"you may write yours from {opens:%Y-%m-%d %H:%M} UTC on"
+            )
+
+    def _opens(self, since: datetime) -> datetime:
+        return since.astimezone(UTC) + timedelta(days=self.settings.review_after_days)
 
     async def _refuse_own(self, who: Principal, namespace: str) -> None:
         role = (await self.services.namespaces.get(namespace)).role_of(who.user_id)

@@ -4,15 +4,17 @@ Changes are applied by one thread at a time; searches go on meanwhile on the vie
 it is complete.
 """
 
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from tantivy import (
+    DocAddress,
     Document,
     Filter,
     Index,
+    Query,
     Schema,
     SchemaBuilder,
     Searcher,
@@ -22,6 +24,7 @@ from tantivy import (
 )
 
 from registry.search.entries import Entry
+from registry.search.facets import FacetSets, FacetWriter, bits_of
 from registry.search.models import FACETS
 from registry.search.quality import ELSEWHERE, factor
 from registry.search.words import exact, words_of
@@ -45,6 +48,41 @@ def stored_weight(quality: float, tie: int) -> float:
     return float(2 ** (2 * factor(quality)) - 2 + tie * _TIE_STEP)
 
 
+# What words stand for is kept for so many of them: a few kB each.
+_GROUPS_KEPT = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What may stand for one word of a query.
+
+    Attributes:
+        query: Finds it.
+        entries: Numbers of the entries that it finds, as bits.
+    """
+
+    query: Query
+    entries: int
+
+
+class Groups:
+    """The groups of words that were asked for last; people use few words in many combinations."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[object, ...], Group] = OrderedDict()
+
+    def get(self, key: tuple[object, ...], make: Callable[[], Group]) -> Group:
+        """Return the group of a key, making it if it is not there."""
+        found = self._kept.get(key)
+        if found is None:
+            found = self._kept[key] = make()
+            if len(self._kept) > _GROUPS_KEPT:
+                self._kept.popitem(last=False)
+        else:
+            self._kept.move_to_end(key)
+        return found
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """What one search sees, from begin to end.
@@ -52,16 +90,31 @@ class View:
     Attributes:
         searcher: A snapshot of the index.
         entries: By the number that the index keeps; only ever appended to.
+        facets: Which entries have which values.
         vocabulary: Words of names and tags, for suggestions, with the number of components that have them.
         words: All words, likewise.
         generation: Changes with each change of the index.
+        groups: What words stand for in it.
     """
 
     searcher: Searcher
     entries: list[Entry]
+    facets: FacetSets
     vocabulary: dict[str, int]
     words: dict[str, int]
     generation: int
+    groups: Groups
+
+    def group(self, query: Query) -> Group:
+        """Return a query with all that it finds."""
+        every = max(1, self.facets.everyone.bit_count())
+        hits = self.searcher.search(Query.const_score_query(query, 1.0), every, count=False).hits
+        return Group(query, bits_of(self.numbers([address for _, address in hits]), len(self.entries)))
+
+    def numbers(self, addresses: list[DocAddress]) -> list[int]:
+        """Return the numbers of the entries at some places of the index."""
+        found = self.searcher.fast_field_values("number", addresses)
+        return [int(number) for number in found if number is not None]
 
 
 class SearchIndex:
@@ -111,6 +164,7 @@ class SearchIndex:
             number = len(self._entries)
             self._entries.append(entry)
             self._numbers[entry.id] = number
+            self._facets.add(entry, number)
             writer.add_document(_document(entry, number))
             self._vocabulary.update(suggested_words(entry))
             self._words.update(all_words(entry))
@@ -125,6 +179,7 @@ class SearchIndex:
         if number is None:
             return
         self._writer.delete_documents_by_term("id", identifier)
+        self._facets.remove(self._entries[number], number)
         self._vocabulary.subtract(suggested_words(self._entries[number]))
         self._words.subtract(all_words(self._entries[number]))
 
@@ -135,6 +190,7 @@ class SearchIndex:
         self._writer = self._index.writer(_HEAP_BYTES, 1)
         self._entries: list[Entry] = []
         self._numbers = {}
+        self._facets = FacetWriter()
         self._vocabulary: Counter[str] = Counter()
         self._words: Counter[str] = Counter()
         if publish:
@@ -145,13 +201,19 @@ class SearchIndex:
         # Copies of what is counted: the event loop may look through them while this thread changes them.
         self._vocabulary, self._words = +self._vocabulary, +self._words
         self._view = View(
-            self._index.searcher(), self._entries, dict(self._vocabulary), dict(self._words), self._generation
-        )
+            self._index.searcher(), self._entries, self._facets.publish(), dict(self._vocabulary), dict(self._words),
+            self._generation, Groups(),
+        )  # fmt: skip
 
 
 def suggested_words(entry: Entry) -> set[str]:
     """Return the words that a suggestion may hold."""
-    return {word for text in (entry.name, *entry.tags) for word in words_of(text) if len(word) > 2}
+    return {
+        word
+        for text in (entry.name, *entry.tags)
+        for word in words_of(text)
+        if len(word) > 2 and not word.isdecimal()
+    }
 
 
 def all_words(entry: Entry) -> set[str]:

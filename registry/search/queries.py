@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from tantivy import Occur, Query, Searcher
 
-from registry.search.index import SCHEMA, STEMS
+from registry.search.facets import at_least
+from registry.search.index import SCHEMA, STEMS, Group, View
 from registry.search.words import KINDS, SYNONYMS, exact, hints_of, query_words
 
 # Far above every score of text, times two and more: nothing else can get between these and the rest.
@@ -38,62 +39,62 @@ class TextQuery:
         unknown: Words that no component has.
     """
 
-    content: tuple[Query, ...]
-    hints: tuple[Query, ...]
+    content: tuple[Group, ...]
+    hints: tuple[Group, ...]
     boost: Query
     unknown: tuple[str, ...]
 
-    def all_words(self) -> Query:
-        """Return the query that wants every word."""
-        return all_of([*self.content, *self.hints])
+    def wanting(self, least: int | None) -> Query:
+        """Return the query that wants so many words of content; hints then only decide the order. None: every word."""
+        if least is None:
+            return all_of([each.query for each in (*self.content, *self.hints)])
+        content = Query.boolean_query([(Occur.Should, each.query) for each in self.content], least)
+        return Query.boolean_query(
+            [(Occur.Must, content), *((Occur.Should, each.query) for each in self.hints)]
+        )
 
-    def some_words(self, least: int) -> Query:
-        """Return the query that wants so many words of content; hints then only decide the order."""
-        content = Query.boolean_query([(Occur.Should, each) for each in self.content], least)
-        return Query.boolean_query([(Occur.Must, content), *((Occur.Should, each) for each in self.hints)])
+    def entries(self, least: int | None) -> int:
+        """Return what this query finds: numbers of entries, as bits."""
+        if least is None:
+            groups = (*self.content, *self.hints)
+            return at_least((each.entries for each in groups), len(groups))
+        return at_least((each.entries for each in self.content), least)
 
     def exact_first(self, query: Query) -> Query:
         """Return the query with exact names first."""
         return Query.boolean_query([(Occur.Must, query), (Occur.Should, self.boost)])
 
-    def attempts(self) -> Iterator[tuple[Query, bool]]:
-        """Yield queries, each wanting less, and whether the one before has to have found nothing for it."""
-        yield self.all_words(), False
+    def attempts(self) -> Iterator[tuple[int | None, bool]]:
+        """Yield how many words are wanted, fewer each time, and whether the one before has to have found nothing."""
+        yield None, False
         count = len(self.content)
         start = count if self.hints else count - 1
         for least in range(start, 0, -1):
-            yield self.some_words(least), least < (count + 1) // 2
+            yield least, least < (count + 1) // 2
 
 
-def text_query(searcher: Searcher, vocabulary: Container[str], text: str) -> TextQuery | None:
+def text_query(view: View, text: str) -> TextQuery | None:
     """Return the query of a text; None if there is no word in it.
 
     Args:
-        searcher: Where.
-        vocabulary: All words that components have.
+        view: Where.
         text: What was typed.
     """
     words = query_words(text)
     if not words:
         return None
     hints = hints_of(text)
-    known = [_known(vocabulary, word) for word in words]
-    pairs = _pairs(searcher, words)
+    known = [_known(view.words, word) for word in words]
+    pairs = _pairs(view.searcher, words)
+    last = len(words) - 1
     groups = [
-        _group(word, known=known[at], last=at == len(words) - 1, whole=pairs.get(at, ()))
+        _group(view, word, known=known[at], last=at == last, whole=tuple(pairs.get(at, ())))
         for at, word in enumerate(words)
     ]
-    name = exact(text)
-    boost = Query.disjunction_max_query(
-        [
-            Query.const_score_query(_term("exact", name), EXACT),
-            Query.const_score_query(_term("exact_verified", name), EXACT_VERIFIED),
-        ]
-    )
     return TextQuery(
         tuple(group for group, word in zip(groups, words, strict=True) if word not in hints),
         tuple(group for group, word in zip(groups, words, strict=True) if word in hints),
-        boost,
+        _boost(exact(text)),
         tuple(word for word, is_known in zip(words, known, strict=True) if not is_known),
     )
 
@@ -120,7 +121,23 @@ def everything() -> Query:
     return Query.const_score_query(Query.all_query(), 1.0)
 
 
-def _group(word: str, *, known: bool, last: bool, whole: Sequence[str]) -> Query:
+def _boost(name: str) -> Query:
+    return Query.disjunction_max_query(
+        [
+            Query.const_score_query(_term("exact", name), EXACT),
+            Query.const_score_query(_term("exact_verified", name), EXACT_VERIFIED),
+        ]
+    )
+
+
+def _group(view: View, word: str, *, known: bool, last: bool, whole: tuple[str, ...]) -> Group:
+    """Return what may stand for a word, and what that finds."""
+    prefix = len(word) >= _PREFIX_FROM_LETTERS or (last and len(word) > 1)
+    key = (word, known, prefix, whole)
+    return view.groups.get(key, lambda: view.group(_standing_for(word, known, prefix, whole)))
+
+
+def _standing_for(word: str, known: bool, prefix: bool, whole: Sequence[str]) -> Query:
     """Return what may stand for a word: itself, its synonyms, longer names, and names with one typing error."""
     found = _fields(word, 1.0 if known else _UNKNOWN)
     for other in SYNONYMS.get(word, ()):
@@ -129,7 +146,7 @@ def _group(word: str, *, known: bool, last: bool, whole: Sequence[str]) -> Query
         found += _fields(joined, 1.0)
     if word in KINDS:
         found.append(Query.const_score_query(_term("kind", KINDS[word]), _KIND))
-    if len(word) >= _PREFIX_FROM_LETTERS or (last and len(word) > 1):
+    if prefix:
         found += [_fuzzy(field, word, 0, _PREFIX, prefix=True) for field in ("name", "joined")]
     if not known and len(word) >= _FUZZY_FROM_LETTERS:
         found += [_fuzzy(field, word, _FUZZY_DISTANCE, boost) for field, boost in _FUZZY.items()]

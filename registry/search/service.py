@@ -10,7 +10,6 @@ import logging
 import random
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -44,9 +43,9 @@ _ALL_AGAIN_S = 3600.0
 _KEEP_EVERY_S = 300.0
 _CACHED_ANSWERS = 512
 _CACHED_BYTES = 16_000_000
-_CHUNK = 250
+_CHUNK = 50
 # Components that are read with one request.
-_AT_ONCE = 1_000
+_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,18 +109,17 @@ class Search(Service):
         """
         async with self._turn:
             everything = not self._loaded or time.monotonic() >= self._all_again_at
-            changed = await self._changed(0 if everything else self._rev)
             # What came before the first `refresh` of a component has no number yet, and nothing to list.
+            changed, newest = await self._changes(0 if everything else self._rev)
+            entries = [entry for entry in changed.values() if entry is not None]
             if everything:
-                entries = await self._entries(each for each in changed if each.listed)
                 await asyncio.to_thread(self._index.rebuild, entries)
                 self._all_again_at = time.monotonic() + _ALL_AGAIN_S * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
                 self._loaded = True
             elif changed:
-                entries = await self._entries(each for each in changed if each.listed)
-                gone = [each.id for each in changed if not each.listed]
+                gone = [name for name, entry in changed.items() if entry is None]
                 await asyncio.to_thread(self._index.apply, entries, gone)
-            self._rev = max([self._rev, *(each.rev for each in changed)])
+            self._rev = max(self._rev, newest)
             self._seen_at = time.monotonic()
             if self._seen_at - self._kept_at > _KEEP_EVERY_S:
                 await self._keep()
@@ -167,15 +165,23 @@ class Search(Service):
         if not self._loaded:
             raise UnavailableError("the search has not been loaded yet: try again", retry_after_s=POLL_S)
 
-    async def _changed(self, rev: int) -> list[Component]:
-        """Return all that changed after `rev`, read in parts: one request may take ten seconds, all may take longer."""
-        found: list[Component] = []
+    async def _changes(self, rev: int) -> tuple[dict[str, Entry | None], int]:
+        """Return what changed after `rev`, None for what cannot be found any more, and the newest number.
+
+        It is read in parts: one request may take ten seconds, all may take longer, and of what was read only entries
+        stay. What changes meanwhile comes again, and counts as it was last.
+        """
+        found: dict[str, Entry | None] = {}
         while part := await self.services.components.changed_since(rev, _AT_ONCE):
-            found += part
+            now = self.clock()
+            for number, each in enumerate(part, 1):
+                found[each.id] = entry_of(each, now) if each.listed else None
+                if number % _CHUNK == 0:
+                    await asyncio.sleep(0)  # requests come first
             rev = part[-1].rev
             if len(part) < _AT_ONCE:
                 break
-        return found
+        return found, rev
 
     async def _load_kept(self) -> None:
         entries = await asyncio.to_thread(load, self._path)
@@ -195,14 +201,6 @@ class Search(Service):
             await asyncio.to_thread(save, self._path, self._index.entries())
         except OSError as error:  # it is only for a start without the database
             _LOG.warning("the search could not be kept: %s", error.strerror)
-
-    async def _entries(self, components: Iterable[Component]) -> list[Entry]:
-        now, entries = self.clock(), []
-        for number, component in enumerate(components, 1):
-            entries.append(entry_of(component, now))
-            if number % _CHUNK == 0:
-                await asyncio.sleep(0)  # requests come first
-        return entries
 
 
 class _Answers:

@@ -5,8 +5,8 @@ from urllib.parse import urlsplit
 from fastapi import Request
 
 from dteg.core.errors import DeniedError
+from dteg.webapp.forms import csrf_of, is_foreign
 from registry.services import services_of
-from registry.tokens.service import CSRF_FIELD, CSRF_HEADER
 
 
 async def from_our_pages(request: Request) -> None:
@@ -19,12 +19,8 @@ async def from_our_pages(request: Request) -> None:
         DeniedError: The form does not come from our pages.
     """
     tokens = services_of(request).tokens
-    origin = request.headers.get("origin")
-    ours = {urlsplit(tokens.settings.public_url).netloc, request.headers.get("host", "")}
-    foreign = origin is not None and urlsplit(origin).netloc not in ours
-    if foreign or request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+    if is_foreign(request.headers, urlsplit(tokens.settings.public_url).netloc):
         raise DeniedError("this form was sent from another site")
     cookie = request.cookies.get(tokens.cookie, "")
     if cookie:
-        given = request.headers.get(CSRF_HEADER) or (await request.form()).get(CSRF_FIELD, "")
-        tokens.check_csrf(cookie, given if isinstance(given, str) else "")
+        tokens.check_csrf(cookie, await csrf_of(request))

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Form, Path, Request, Response
 
 from dteg.core.errors import InputError
+from dteg.webapp.addresses import address_of
 from registry.access import Anybody, Principal, Scope, allow
-from registry.addresses import address_of
 from registry.documents import Page
 from registry.services import services_of
 from registry.tokens.models import Grant, MadeToken, NewToken, Revocation, TokenAnswer

@@ -12,6 +12,7 @@ import jwt
 from fastapi import Request, Response
 
 from dteg.core.errors import ConflictError, DeniedError, InputError, NotFoundError
+from dteg.webapp.forms import CSRF_HEADER
 from registry.access import NOBODY, Principal, Scope
 from registry.accounts.models import Account
 from registry.documents import milliseconds
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 ALGORITHM = "HS256"  # fixed: what a login says about its own algorithm is never believed
 AUDIENCE = "dteg-registry"
-CSRF_HEADER = "X-CSRF-Token"
-CSRF_FIELD = "csrf"
 SESSION_LIFE = timedelta(days=14)
 MAX_TOKENS = 100
 PERSONAL = frozenset({Scope.ACCOUNT, Scope.ADMIN})

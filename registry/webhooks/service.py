@@ -71,18 +71,23 @@ class Webhooks(Service):
 
     # --- events ----------------------------------------------------------------------------------------
 
-    async def emit(self, event: str, namespace: str, payload: dict[str, Any]) -> None:
+    async def emit(
+        self, event: str, namespace: str, payload: dict[str, Any], *, event_id: str = "", at: datetime | None = None
+    ) -> None:  # fmt: skip
         """Keep an event; it is sent soon after to whoever wants it.
 
         Args:
             event: Name of an `Event`; others, such as `release.testing`, are told to nobody.
             namespace: Whose webhooks hear of it.
             payload: What a receiver gets as `data`; nothing secret.
+            event_id: Its id, if the same event may be kept again after a crash: only the first one counts.
+            at: When it happened; default: now.
         """
         if event not in set(Event):
             return
         happened = Happened(
-            id=new_id(), event=Event(event), namespace=namespace, payload=payload, at=milliseconds(self.clock())
+            id=event_id or new_id(), event=Event(event), namespace=namespace, payload=payload,
+            at=milliseconds(at or self.clock()),
         )  # fmt: skip
         await self._store.keep(happened)
         self._sending.wake()

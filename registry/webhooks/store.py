@@ -4,6 +4,7 @@ An event is kept first, then a delivery for each webhook that wants it, under a 
 processes at once, make no second one.
 """
 
+import contextlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -71,8 +72,9 @@ class WebhookStore:
     # --- events ----------------------------------------------------------------------------------------
 
     async def keep(self, happened: Happened) -> None:
-        """Keep an event."""
-        await self._outbox.insert_one(happened.to_mongo())
+        """Keep an event, unless it is there."""
+        with contextlib.suppress(DuplicateKeyError):
+            await self._outbox.insert_one(happened.to_mongo())
 
     async def unshared(self, limit: int) -> list[Happened]:
         """Return events that deliveries have to be made for, the oldest first."""
@@ -98,10 +100,8 @@ class WebhookStore:
 
     async def add_delivery(self, delivery: Delivery) -> None:
         """Keep a delivery, unless it is there."""
-        try:
+        with contextlib.suppress(DuplicateKeyError):
             await self._deliveries.insert_one(delivery.to_mongo())
-        except DuplicateKeyError:
-            return
 
     async def claim(self, now: datetime, until: datetime) -> Delivery | None:
         """Take the delivery that has waited longest; until `until` no other process takes it."""

@@ -15,7 +15,7 @@ from dteg.manifest import REQUIRED_GATES
 from dteg.packages import inspect_wheel
 from dteg.signing import PUBLISH, SigningKey, statement
 from registry.namespaces.models import NewKey
-from registry.testing import RunningRegistry
+from registry.testing import NO_TLS, RunningRegistry
 from tests.factories import make_wheel
 
 
@@ -107,7 +107,7 @@ def send(url: str, wheel: Path, envelope: dict[str, Any], token: str, **options:
         files={"wheel": (wheel.name, wheel.read_bytes())},
         data={"signature": json.dumps(envelope)},
         headers={"Authorization": f"Bearer {token}"} if token else {},
-        timeout=60, **options,
+        timeout=60, verify=NO_TLS, **options,
     )  # fmt: skip
 
 

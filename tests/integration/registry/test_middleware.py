@@ -76,7 +76,7 @@ def test_https_is_remembered_by_browsers(mongodb_url, tmp_path):
 
 
 def test_a_crash_is_a_problem_with_a_number_and_no_trace(extended, caplog):
-    with caplog.at_level(logging.ERROR, "registry.middleware"):
+    with caplog.at_level(logging.ERROR, "dteg.webapp.guard"):
         answer = extended.request("GET", "//crash")
     assert (answer.status_code, answer.json()["code"]) == (500, "internal")
     assert "hunter2" not in answer.text
@@ -183,7 +183,7 @@ class TestForms:
 
 
 def test_a_client_that_says_nothing_more_is_let_go(extended, monkeypatch):
-    monkeypatch.setattr("registry.middleware._SILENCE_S", 0.3)
+    monkeypatch.setattr("dteg.webapp.guard._SILENCE_S", 0.3)
     host, port = extended.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), 10) as silent:
         silent.sendall(

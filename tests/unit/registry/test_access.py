@@ -4,8 +4,8 @@ import pytest
 from fastapi import APIRouter, Depends, FastAPI
 
 from dteg.core.errors import DtegError
+from dteg.webapp.access import refuse_undeclared
 from registry.access import Access, Principal, Role, Scope, allow, public, routes_of
-from registry.app import _refuse_undeclared
 
 
 def test_routes_of_included_routers_are_seen_with_their_whole_path():
@@ -25,7 +25,7 @@ def test_routes_of_included_routers_are_seen_with_their_whole_path():
         ("GET", "/api/v1/things/{name}"): None,
         ("DELETE", "/api/v1/things/{name}"): Scope.NAMESPACE,
     }
-    _refuse_undeclared(app)
+    refuse_undeclared(app, but=())
 
 
 def test_a_route_that_declares_nothing_stops_the_start():
@@ -37,7 +37,7 @@ def test_a_route_that_declares_nothing_stops_the_start():
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.include_router(router, prefix="/api/v1")
     with pytest.raises(DtegError, match="/api/v1/secret"):
-        _refuse_undeclared(app)
+        refuse_undeclared(app, but=())
 
 
 def test_the_strictest_of_several_declarations_counts():

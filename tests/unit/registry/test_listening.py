@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest
 
 from dteg.core.errors import ConfigError
-from registry.addresses import address_of
+from dteg.webapp.addresses import address_of
 from registry.serve import Listening
 
 

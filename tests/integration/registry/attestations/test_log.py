@@ -6,7 +6,8 @@ Each case is a tampering of its own and is asserted to be found; without tamperi
 import pytest
 
 from dteg.core.errors import UnavailableError
-from registry.attestations.models import FIRST_HASH, LogEntry
+from registry.attestations.models import LogEntry
+from registry.hash_chain import FIRST_HASH
 from registry.releases.models import State
 from tests.integration.registry.publishing import KnownProver, Publisher, run_gates
 

@@ -5,6 +5,7 @@ import pytest
 from pymongo.errors import AutoReconnect
 
 from registry.downloads.models import DownloadKind
+from registry.testing import NO_TLS
 from tests.integration.registry.community import COMPONENT, PATH, Community, at_once
 from tests.integration.registry.publishing import Publisher
 
@@ -24,7 +25,10 @@ def downloads(registry):
 def fetch(community, agent="pip/25.1"):
     release, url = community.release, community.registry.url
     answer = httpx.get(
-        f"{url}/files/{release['sha256']}/{release['filename']}", headers={"User-Agent": agent}, timeout=60
+        f"{url}/files/{release['sha256']}/{release['filename']}",
+        headers={"User-Agent": agent},
+        timeout=60,
+        verify=NO_TLS,
     )
     assert answer.status_code == 200, answer.text
     return len(answer.content)
@@ -58,9 +62,10 @@ def test_mirrors_are_counted_apart(community, registry):
 def test_what_is_not_sent_is_not_counted(community, registry):
     release, url = community.release, registry.url
     path = f"{url}/files/{release['sha256']}/{release['filename']}"
-    cached = httpx.get(path, headers={"If-None-Match": f'"{release["sha256"]}"'})
-    missing = httpx.get(f"{url}/files/{'0' * 64}/{release['filename']}")
-    metadata = httpx.get(f"{path}.metadata")
+    with httpx.Client(verify=NO_TLS) as client:
+        cached = client.get(path, headers={"If-None-Match": f'"{release["sha256"]}"'})
+        missing = client.get(f"{url}/files/{'0' * 64}/{release['filename']}")
+        metadata = client.get(f"{path}.metadata")
     assert (cached.status_code, missing.status_code, metadata.status_code) == (304, 404, 200)
     assert shown(community, registry)["total"] == 0
 

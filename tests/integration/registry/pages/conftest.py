@@ -6,7 +6,7 @@ import re
 import httpx
 import pytest
 
-from registry.testing import PASSWORD, running_registry
+from registry.testing import NO_TLS, PASSWORD, running_registry
 from tests.integration.registry.showcase import Showcase
 
 
@@ -23,7 +23,7 @@ class Visitor:
     def __init__(self, registry):
         self.registry = registry
         self.client = httpx.Client(
-            base_url=registry.url, timeout=30, headers={"Accept": "text/html,*/*;q=0.8"}
+            base_url=registry.url, timeout=30, headers={"Accept": "text/html,*/*;q=0.8"}, verify=NO_TLS
         )
 
     def get(self, path, **options):

@@ -6,9 +6,8 @@ from html.parser import HTMLParser
 import pytest
 from starlette.requests import HTTPConnection
 
+from dteg.webapp.problems import problem
 from registry.app import create_app
-from registry.pages.setup import as_page
-from registry.problems import problem
 from tests.integration.registry.showcase import KAFKA, NEWEST
 
 pytestmark = pytest.mark.integration
@@ -235,7 +234,9 @@ def test_pages_of_errors_say_what_to_do(showcase, status, said):
         "type": "http", "method": "GET", "path": "/x", "query_string": b"", "headers": [(b"accept", b"text/html")],
         "app": create_app(showcase.registry.settings), "state": {"request_id": "abc123"},
     }  # fmt: skip
-    page = as_page(HTTPConnection(scope), problem(status, "code", "what happened", {"Retry-After": "7"}))
+    page = scope["app"].state.as_page(
+        HTTPConnection(scope), problem(status, "code", "what happened", {"Retry-After": "7"})
+    )
     assert page.status_code == status
     assert page.headers["retry-after"] == "7"
     assert page.headers["cache-control"] == "private, no-store"

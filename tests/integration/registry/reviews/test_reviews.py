@@ -1,7 +1,11 @@
+from datetime import timedelta
+
 import pytest
 
 from dteg.signing import SigningKey
 from registry.access import Role
+from registry.settings import RegistrySettings
+from registry.testing import running_registry
 from tests.integration.registry.community import COMPONENT, PATH, Community, all_pages, at_once
 from tests.integration.registry.publishing import Publisher
 
@@ -26,6 +30,34 @@ def test_only_who_installed_it_may_review(community):
     review = written.json()
     assert (review["author"], review["stars"], review["version"]) == ("bob", 5, "1.0.0")
     assert (review["ok_runs"], review["installed_days"], review["helpful"]) == (3, 0, 0)
+
+
+@pytest.fixture
+def patient(mongodb_url, tmp_path):
+    """With the setting that registries have unless they are told otherwise; other tests do not wait."""
+    days = RegistrySettings.model_fields["review_after_days"].default
+    with running_registry(mongodb_url, tmp_path / "registry", review_after_days=days) as registry:
+        yield Community(registry, Publisher(registry, tmp_path / "wheels"))
+
+
+def test_a_review_waits_until_the_installation_is_a_week_old(patient):
+    key = SigningKey.generate()
+    assert patient.install("bob", key, ok_runs=10**6).json()["may_review"] is False
+    opens = f"{patient.registry.clock() + timedelta(days=7):%Y-%m-%d}"
+    refused = patient.review("bob", 5)
+    assert refused.status_code == 403
+    assert f"from {opens}" in refused.json()["detail"]
+    patient.registry.clock.advance(days=6, hours=23)
+    assert patient.review("bob", 5).status_code == 403
+    assert patient.component()["rating"]["count"] == 0
+    patient.registry.clock.advance(hours=2)
+    assert patient.install("eve").json()["may_review"] is False  # who came later waits for themselves
+    assert patient.review("eve", 1).status_code == 403
+    assert patient.install("bob", key).json()["may_review"] is True
+    patient.install("bob", SigningKey.generate())  # a further machine does not begin anew
+    written = patient.review("bob", 5)
+    assert (written.status_code, written.json()["installed_days"]) == (201, 7)
+    assert patient.component()["rating"]["count"] == 1
 
 
 def test_the_receipt_of_somebody_else_does_not_help(community):

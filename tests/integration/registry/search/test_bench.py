@@ -10,14 +10,14 @@ import pytest
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 ROOT = Path(__file__).parents[4]
 # The gates have tests of their own, and need a sandbox.
-CASES = "golden,start,index,unchanged,search,memory,mixed,burst"
+PARTS = "golden,start,index,unchanged,search,memory,mixed,burst"
 
 
 @pytest.mark.timeout(300)
 def test_all_cases_run_on_a_small_registry(mongodb_url, tmp_path):
     """`mongodb_url` skips loudly where there is no server to start."""
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.registry", "--quick", "--cases", CASES, "--results", str(tmp_path)],
+        [sys.executable, "-m", "benchmarks.registry", "--quick", "--parts", PARTS, "--results", str(tmp_path)],
         cwd=ROOT, capture_output=True, text=True, timeout=280, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
@@ -25,7 +25,7 @@ def test_all_cases_run_on_a_small_registry(mongodb_url, tmp_path):
     problems = {name: case["problem"] for name, case in found["cases"].items() if "problem" in case}
     assert problems == {}, done.stdout[-3000:]
     figures = {name: case["figures"] for name, case in found["cases"].items()}
-    assert list(figures) == CASES.split(",")
+    assert list(figures) == PARTS.split(",")
     for name in ("index", "unchanged", "search"):
         assert figures[name]["requests"] > 0
         assert figures[name]["wrong"] == 0, name

@@ -1,0 +1,132 @@
+"""How a wheel becomes a release.
+
+A publish writes in this order, so that a crash after any step leaves something that is finished or swept later: files
+by hash; the claim of the file's name, which holds all that is needed to go on; attestations; the release; the job of
+its gates; log and component; the claim is done. The answer goes out after that.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dteg.core.errors import ConflictError
+from dteg.packages import MAX_PACKED_BYTES
+from dteg.signing import PUBLISH, SignatureError, key_id_of, statement, verify_about
+from dteg.versions import sort_key
+from registry.access import Principal, Role
+from registry.attestations.models import ACCEPTED
+from registry.documents import milliseconds
+from registry.identifiers import component_id, release_id
+from registry.namespaces.models import Namespace
+from registry.releases.models import Claim, Release
+from registry.releases.settling import settle
+from registry.releases.store import ReleaseStore
+from registry.releases.uploads import MAX_TEXT_BYTES, Upload, inspected
+
+if TYPE_CHECKING:
+    from registry.services import Services
+
+GATES_JOB = "gates"
+
+
+class Intake:
+    """Takes wheels in, and finishes what was cut off."""
+
+    def __init__(self, services: "Services", store: ReleaseStore) -> None:
+        self._services, self._store = services, store
+
+    async def take(self, who: Principal, wheel: Path, envelope: dict[str, Any]) -> Release:
+        """Take a wheel in; for arguments and errors see `Releases.publish`."""
+        upload = await inspected(wheel)
+        manifest = upload.contents.manifest
+        component = component_id(manifest.namespace, manifest.slug)
+        namespace = await self._services.namespaces.require(
+            who, manifest.namespace, Role.MAINTAINER, component
+        )
+        key_id = self._signer(namespace, upload, envelope)
+        await self._refuse_taken(upload)
+        await self._services.components.ensure(manifest)
+        claim = await self._store_files(who, upload, key_id, envelope)
+        if not await self._store.claim(claim):
+            await self._refuse_taken(upload)
+            raise ConflictError(f"{claim.release} is being published by somebody else")
+        # A sweep may have taken the very same content away before our claim was there.
+        await self._put_again(upload, claim)
+        return await self.finish(claim)
+
+    async def finish(self, claim: Claim) -> Release:
+        """Do all that follows a claim; may be done again, or by another process."""
+        assert claim.pending is not None
+        release = Release.from_mongo(claim.pending["release"])
+        envelope = json.loads(claim.pending["envelope"])
+        attestations = self._services.attestations
+        publisher = await attestations.keep(envelope, release=release.id, at=release.published_at)
+        accepted = {
+            "publisher_attestation": publisher, "publisher_key": release.key_id,
+            "component": release.component, "version": release.version, "at": release.published_at.isoformat(),
+        }  # fmt: skip
+        await attestations.sign(
+            statement(release.filename, release.sha256, ACCEPTED, accepted),
+            release=release.id, at=release.published_at + timedelta(milliseconds=1),
+        )  # fmt: skip
+        await self._store.insert(release)
+        await self._services.jobs.enqueue(GATES_JOB, {"release": release.id}, dedupe_key=release.id)
+        present = await self._services.releases.by_id(release.id)
+        await settle(self._services, self._store, present)
+        await self._store.claim_done(claim.id)
+        return present
+
+    def _signer(self, namespace: Namespace, upload: Upload, envelope: dict[str, Any]) -> str:
+        """Return the id of the key of the namespace that has signed this very file."""
+        contents = upload.contents
+        keys = {key_id_of(key): key for key in namespace.good_keys(self._services.clock()).values()}
+        signed = verify_about(envelope, keys, predicate_type=PUBLISH, sha256=contents.sha256)
+        if signed.filename != contents.filename:
+            raise SignatureError(f"the signature is for {signed.filename!r}, this is {contents.filename!r}")
+        return signed.key_id
+
+    async def _refuse_taken(self, upload: Upload) -> None:
+        claim = await self._store.claim_of(upload.contents.filename)
+        if claim is not None:
+            is_same = claim.sha256 == upload.contents.sha256
+            content = "with this very content" if is_same else "with another content"
+            raise ConflictError(f"{claim.release} was published already, {content}: give it a new version")
+
+    async def _store_files(
+        self, who: Principal, upload: Upload, key_id: str, envelope: dict[str, Any]
+    ) -> Claim:
+        contents, now = upload.contents, milliseconds(self._services.clock())
+        manifest = contents.manifest
+        component = component_id(manifest.namespace, manifest.slug)
+        metadata_sha256 = await self._put(upload)
+        release = Release(
+            id=release_id(component, manifest.version), component=component, version=manifest.version,
+            ver_key=sort_key(manifest.version), distribution=manifest.distribution, filename=contents.filename,
+            sha256=contents.sha256, size=contents.size, metadata_sha256=metadata_sha256,
+            manifest=manifest.model_dump(mode="json"), config_schema=_json(contents.config_schema),
+            changelog=upload.changelog, published_at=now, published_by=who.user_id, updated_at=now, key_id=key_id,
+        )  # fmt: skip
+        return Claim(
+            id=contents.filename, sha256=contents.sha256, blobs=[contents.sha256, metadata_sha256],
+            release=release.id, pending={"release": release.to_mongo(), "envelope": _json(envelope)}, at=now,
+        )  # fmt: skip
+
+    async def _put(self, upload: Upload) -> str:
+        """Store the files of a release; return the hash of the METADATA."""
+
+        async def metadata() -> AsyncIterator[bytes]:
+            yield upload.metadata
+
+        sha256, _ = await self._services.blobs.put(metadata(), MAX_TEXT_BYTES)
+        await self._services.blobs.put(upload.path, MAX_PACKED_BYTES)
+        return sha256
+
+    async def _put_again(self, upload: Upload, claim: Claim) -> None:
+        if not all([await self._services.blobs.has(sha256) for sha256 in claim.blobs]):
+            await self._put(upload)
+
+
+def _json(value: dict[str, Any]) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
