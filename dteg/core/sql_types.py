@@ -9,7 +9,7 @@ from dteg.core.suggest import did_you_mean
 MAX_NUMERIC_DIGITS = 76  # of Arrow's decimal256
 
 AS_TEXT = [
-    "bit", "bit varying", "box", "char", "cidr", "circle", "citext", "hstore", "inet", "interval", "json", "jsonb",
+    "bit", "bit varying", "box", "char", "cidr", "circle", "citext", "geography", "geometry", "hstore", "inet", "interval", "json", "jsonb",
     "line", "lseg", "macaddr", "macaddr8", "money", "name", "numeric", "path", "pg_lsn", "point", "polygon",
     "timetz", "tsquery", "tsvector", "uuid", "xml",
 ]  # fmt: skip

@@ -16,7 +16,7 @@ from dteg.core.types import sql_field
 
 from .opening import PACKED_SUFFIXES
 
-FileFormat = Literal["csv", "tsv", "json", "jsonl", "parquet"]
+FileFormat = Literal["csv", "tsv", "json", "jsonl", "parquet", "xlsx", "geojson"]
 HTTP_SCHEMES = ("http://", "https://")
 PACKAGE_SCHEME = "package://"
 
@@ -29,6 +29,9 @@ _FORMAT_BY_SUFFIX: dict[str, FileFormat] = {
     ".ndjson": "jsonl",
     ".parquet": "parquet",
     ".pq": "parquet",
+    ".xlsx": "xlsx",
+    ".xlsm": "xlsx",
+    ".geojson": "geojson",
 }
 
 RejectRow = Callable[[str, str, dict[str, Any]], None]
@@ -55,10 +58,13 @@ class FilesConfig(ConnectorConfig):
     )
     quote: str = Field('"', max_length=1, description="CSV: character around values; empty for none.")
     header: bool = Field(
-        True, description="CSV: the first line names the columns; else column_1, column_2, ..."
+        True, description="CSV, xlsx: the first line names the columns; else column_1, column_2, ..."
     )
     encoding: str = Field("utf-8", description="Text encoding; a byte order mark is skipped.")
     member: str | None = Field(None, description="Which file of a .zip that holds several.")
+    sheet: str | None = Field(
+        None, description="xlsx: name of the sheet; default: the first one that is shown."
+    )
     infer_rows: int = Field(0, ge=0, description="Rows per file to infer types from; 0 = all of them.")
     max_line_bytes: int = Field(
         8 << 20, ge=1024, le=1 << 30, description="A longer line is an error (bytes)."

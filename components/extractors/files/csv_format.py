@@ -23,7 +23,7 @@ from .config import FilesConfig, RejectRow
 from .conversion import convert_batch
 from .csv_native import CsvSource, can_be_checked, copy_format
 from .csv_quotes import unclosed_quote_line
-from .formats import BATCH_BYTES, BATCH_ROWS, InferredFormat
+from .formats import BATCH_BYTES, BATCH_ROWS, InferredFormat, check_header
 from .inference import Inference, kind_of_text
 from .locations import SourceFile
 from .opening import open_bytes
@@ -174,7 +174,7 @@ class CsvFormat(InferredFormat):
             names = [f"column_{number}" for number in range(1, len(first) + 1)]
             return Body(stream, names, 1, _line_break(head[:used]))
         stream.unread(head[used:])
-        _check_header(first, source)
+        check_header(first, source, 1)
         return Body(stream, first, line_breaks(head[:used]) + 1, _line_break(head[:used]))
 
     def _first_record(self, head: bytes, source: str) -> tuple[list[str], int]:
@@ -305,16 +305,6 @@ def _line_break(record: bytes) -> bytes:
     if record.endswith(b"\r\n"):
         return b"\r\n"
     return b"\r" if record.endswith(b"\r") else b"\n"
-
-
-def _check_header(names: list[str], source: str) -> None:
-    seen = set()
-    for position, name in enumerate(names, start=1):
-        if not name.strip():
-            raise InputError(f"column {position} has no name in the header", source=source, line=1)
-        if name in seen:
-            raise InputError(f"the column name {name!r} stands twice in the header", source=source, line=1)
-        seen.add(name)
 
 
 def _regroup(batches: Iterator[Batch]) -> Iterator[Batch]:

@@ -12,9 +12,11 @@ from dteg.core.errors import ConfigError, InputError
 from .config import FilesConfig
 from .csv_format import CsvFormat
 from .formats import Format
+from .geojson_format import GeoJsonFormat
 from .json_format import JsonFormat
 from .locations import FilesSensor, SourceFile, find_files
 from .parquet_format import ParquetFormat
+from .xlsx_format import XlsxFormat
 
 __all__ = ["FilesConfig", "FilesExtractor"]
 
@@ -24,6 +26,8 @@ _FORMATS: dict[str, type[Format]] = {
     "json": JsonFormat,
     "jsonl": JsonFormat,
     "parquet": ParquetFormat,
+    "xlsx": XlsxFormat,
+    "geojson": GeoJsonFormat,
 }
 
 

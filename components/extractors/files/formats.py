@@ -60,3 +60,18 @@ class InferredFormat(Format):
     @abstractmethod
     def observe(self, file: SourceFile, inference: Inference) -> None:
         """Add the columns of a file, and the kinds of their values, to `inference`."""
+
+
+def check_header(names: list[str], source: str, line: int) -> None:
+    """Refuse a header in which a name is missing or stands twice.
+
+    Raises:
+        InputError: Names the column.
+    """
+    seen = set()
+    for position, name in enumerate(names, start=1):
+        if not name.strip():
+            raise InputError(f"column {position} has no name in the header", source=source, line=line)
+        if name in seen:
+            raise InputError(f"the column name {name!r} stands twice in the header", source=source, line=line)
+        seen.add(name)

@@ -30,7 +30,14 @@ _LONG_INTEGER = re.compile(rb"[0-9]{19}")
 
 
 @dataclass(frozen=True, slots=True)
-class _Record:
+class Record:
+    """One value of the file.
+
+    Attributes:
+        place: 1-based number of the record, or of its line.
+        value: As parsed.
+    """
+
     place: int
     value: Any
 
@@ -61,10 +68,10 @@ class JsonFormat(InferredFormat):
                 if isinstance(record.value, dict):
                     records.append(record)
                 else:
-                    reason = f"expected an object, found {_kind_name(record.value)}"
-                    self.reject(reason, self._position(file, record), {"value": record.value})
+                    reason, payload = self.refusal(record.value)
+                    self.reject(reason, self._position(file, record), payload)
 
-            def on_bad(index: int, reason: str, records: list[_Record] = records) -> None:
+            def on_bad(index: int, reason: str, records: list[Record] = records) -> None:
                 self.reject(reason, self._position(file, records[index]), records[index].value)
 
             values = [record.value for record in records]
@@ -74,11 +81,15 @@ class JsonFormat(InferredFormat):
                 raise InputError(_TOO_DEEP, source=file.display) from None
             yield convert_batch(pa.RecordBatch.from_arrays(columns, names=schema.names), schema, on_bad)
 
-    def _position(self, file: SourceFile, record: _Record) -> str:
+    def refusal(self, value: Any) -> tuple[str, dict[str, Any]]:
+        """Say why a value is no record, and what is kept of it."""
+        return f"expected an object, found {_kind_name(value)}", {"value": value}
+
+    def _position(self, file: SourceFile, record: Record) -> str:
         unit = "line" if self.config.file_format == "jsonl" else "row"
         return f"{file.display} ({unit} {record.place})"
 
-    def _groups(self, file: SourceFile) -> Iterator[list[_Record]]:
+    def _groups(self, file: SourceFile) -> Iterator[list[Record]]:
         """Yield records in groups that fit into memory."""
         config = self.config
         with open_bytes(file.path, file.display, config.member) as raw:
@@ -87,11 +98,9 @@ class JsonFormat(InferredFormat):
             if not start:
                 raise InputError("empty file", source=file.display)
             stream.unread(start)
-            lines = config.file_format == "jsonl"
-            records = _line_records(stream, file.display) if lines else self._array_records(stream, file)
-            group: list[_Record] = []
+            group: list[Record] = []
             group_start = 0
-            for record in records:
+            for record in self.records(stream, file):
                 group.append(record)
                 if len(group) >= GROUP_RECORDS or stream.bytes_read - group_start >= BATCH_BYTES:
                     yield group
@@ -99,8 +108,19 @@ class JsonFormat(InferredFormat):
             if group:
                 yield group
 
-    def _array_records(self, stream: TextStream, file: SourceFile) -> Iterator[_Record]:
-        path, source = self.config.records_path, file.display
+    def records(self, stream: TextStream, file: SourceFile) -> Iterator[Record]:
+        """Yield what the file holds, in order."""
+        if self.config.file_format == "jsonl":
+            return _line_records(stream, file.display)
+        path = self.config.records_path
+        absent = f"has no array at {path!r}; check records_path"
+        return self.array_records(stream, file, path, absent=absent)
+
+    def array_records(
+        self, stream: TextStream, file: SourceFile, path: str, *, absent: str
+    ) -> Iterator[Record]:
+        """Yield the values of the array at `path`; `absent` is said when there is none."""
+        source = file.display
         start = stream.read(CHUNK_BYTES)
         if not path and not start.lstrip().startswith(b"["):
             message = "expected an array of records; set records_path to its place, or format: jsonl"
@@ -109,23 +129,23 @@ class JsonFormat(InferredFormat):
         number = 0
         try:
             for number, value in enumerate(ijson.items(stream, f"{path}.item" if path else "item"), start=1):
-                yield _Record(number, _plain(value))
+                yield Record(number, _plain(value))
         except ijson.JSONError as error:
             message = f"not valid JSON at or before this line: {_one_line(error)}"
             raise InputError(message, source=source, line=stream.lines + 1) from None
         except RecursionError:
             raise InputError(_TOO_DEEP, source=source, line=stream.lines + 1) from None
         if not number and path:
-            self._require_array(file, path)
+            self._require_array(file, path, absent)
 
-    def _require_array(self, file: SourceFile, path: str) -> None:
+    def _require_array(self, file: SourceFile, path: str, absent: str) -> None:
         with open_bytes(file.path, file.display, self.config.member) as raw:
             stream = TextStream(raw, file.display, self.config.encoding, self.config.max_line_bytes)
             if not any(prefix == path and event == "start_array" for prefix, event, _ in ijson.parse(stream)):
-                raise InputError(f"has no array at {path!r}; check records_path", source=file.display)
+                raise InputError(absent, source=file.display)
 
 
-def _line_records(stream: TextStream, source: str) -> Iterator[_Record]:
+def _line_records(stream: TextStream, source: str) -> Iterator[Record]:
     for number, line in _lines(stream):
         if not line or line.isspace():
             continue
@@ -133,7 +153,7 @@ def _line_records(stream: TextStream, source: str) -> Iterator[_Record]:
             value = orjson.loads(line)
         except orjson.JSONDecodeError as error:
             raise InputError(f"not valid JSON: {_one_line(error)}", source=source, line=number) from None
-        yield _Record(number, json.loads(line) if _LONG_INTEGER.search(line) else value)
+        yield Record(number, json.loads(line) if _LONG_INTEGER.search(line) else value)
 
 
 def _lines(stream: TextStream) -> Iterator[tuple[int, bytes]]:

@@ -18,6 +18,13 @@ from dteg.connectors import (
     Secret,
     Stream,
 )
+from dteg.connectors.selection import (
+    check_selection,
+    selected_streams,
+    selected_tables,
+    subquery,
+    whole_key,
+)
 from dteg.core.errors import ConfigError, DtegError, PermanentError
 
 from .connection import SCHEMES, UNKNOWN_TABLE, Endpoint, Tls, connect, translated, unknown_table
@@ -75,14 +82,9 @@ class MysqlExtractorConfig(ConnectorConfig):
 
     @model_validator(mode="after")
     def _one_source(self) -> "MysqlExtractorConfig":
-        if sum(map(bool, (self.table, self.tables, self.query))) != 1:
-            raise ValueError("write exactly one of table, tables and query")
-        if self.query and not self.stream:
-            raise ValueError("query needs stream: a name for what it returns")
+        check_selection(self)
         if self.columns and self.tables:
             raise ValueError("columns goes with table or query; of several tables all columns are read")
-        if self.stream and self.tables:
-            raise ValueError("stream goes with table or query; several tables keep their own names")
         if not self.url.startswith(("secret://", *(f"{scheme}://" for scheme in SCHEMES))):
             raise ValueError("url must begin with mysql:// or mariadb://")
         if (self.tls_ca or self.tls_cert) and self.tls in ("disabled", "preferred"):
@@ -107,9 +109,7 @@ class MysqlExtractor(Extractor[MysqlExtractorConfig]):
     @classmethod
     def stream_names(cls, config: MysqlExtractorConfig) -> list[str]:
         """Return the stream of each table, or of the query."""
-        if config.stream:
-            return [config.stream]
-        return [table.rpartition(".")[2] for table in config.tables or [str(config.table)]]
+        return selected_streams(config, lambda table: table.rpartition(".")[2])
 
     def streams(self) -> Iterator[Stream]:
         """Describe each table or the query, from the server's catalogue."""
@@ -120,8 +120,7 @@ class MysqlExtractor(Extractor[MysqlExtractorConfig]):
             with translated(self.endpoint(), name):
                 key = primary_key(self._connect(), table) if table else ()
             schema = schema_of(columns)
-            kept = tuple(column for column in key if column in schema.names)
-            yield Stream(name, schema, primary_key=kept if len(kept) == len(key) else ())
+            yield Stream(name, schema, primary_key=whole_key(key, schema.names))
 
     def read(self, stream: Stream, since: Checkpoint | None) -> Iterator[Batch]:
         """Yield all rows, or those whose cursor is at least the saved one; all of one snapshot."""
@@ -195,18 +194,15 @@ class MysqlExtractor(Extractor[MysqlExtractorConfig]):
             yield str(self.config.stream), None
             return
         default = self.endpoint().arguments()["database"]
-        tables = self.config.tables or [str(self.config.table)]
-        for name, text in zip(self.stream_names(self.config), tables, strict=True):
+        names = self.stream_names(self.config)
+        for name, text in zip(names, selected_tables(self.config), strict=True):
             database, _, table = text.rpartition(".")
             if not (database or default):
                 raise ConfigError(f"table {text!r}: write database.table, or name a database in the URL")
             yield name, (database or default, table)
 
     def _relation(self, table: "Table | None") -> str:
-        if table:
-            return ".".join(map(quote, table))
-        # The author's own program text, run read-only. On a line of its own, because it may end in a comment.
-        return f"(\n{str(self.config.query).rstrip().rstrip(';')}\n) AS source"
+        return ".".join(map(quote, table)) if table else subquery(str(self.config.query))
 
     def _columns(self, name: str, table: "Table | None") -> "list[Column]":
         from .describe import describe

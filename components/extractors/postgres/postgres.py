@@ -19,6 +19,13 @@ from dteg.connectors import (
     NativeSource,
     Stream,
 )
+from dteg.connectors.selection import (
+    check_selection,
+    selected_streams,
+    selected_tables,
+    subquery,
+    whole_key,
+)
 from dteg.core.identifiers import TableName
 from dteg.core.postgres import connect, translated
 
@@ -52,14 +59,9 @@ class PostgresExtractorConfig(ConnectorConfig):
 
     @model_validator(mode="after")
     def _one_source(self) -> "PostgresExtractorConfig":
-        if sum(map(bool, (self.table, self.tables, self.query))) != 1:
-            raise ValueError("write exactly one of table, tables and query")
-        if self.query and not self.stream:
-            raise ValueError("query needs stream: a name for what it returns")
+        check_selection(self)
         if self.columns and not self.table:
             raise ValueError("columns goes with table; with query, select them there")
-        if self.stream and self.tables:
-            raise ValueError("stream goes with table or query; several tables keep their own names")
         return self
 
 
@@ -76,9 +78,7 @@ class PostgresExtractor(Extractor[PostgresExtractorConfig]):
     @classmethod
     def stream_names(cls, config: PostgresExtractorConfig) -> list[str]:
         """Return the stream of each table, or of the query."""
-        if config.stream:
-            return [config.stream]
-        return [TableName.parse(table).name for table in config.tables or [str(config.table)]]
+        return selected_streams(config, lambda table: TableName.parse(table).name)
 
     def streams(self) -> Iterator[Stream]:
         """Describe each table or the query, from the catalogue."""
@@ -86,8 +86,7 @@ class PostgresExtractor(Extractor[PostgresExtractorConfig]):
             with translated(COMPONENT, name):
                 columns = describe(self._connect(), relation, name)
                 key = primary_key(self._connect(), table) if table else ()
-            kept = tuple(column for column in key if column in columns.names)
-            yield Stream(name, columns, primary_key=kept if len(kept) == len(key) else ())
+            yield Stream(name, columns, primary_key=whole_key(key, columns.names))
 
     def read(self, stream: Stream, since: Checkpoint | None) -> Iterator[Batch]:
         """Yield all rows, or those whose cursor is at least the saved one; all of one snapshot."""
@@ -129,7 +128,7 @@ class PostgresExtractor(Extractor[PostgresExtractorConfig]):
 
     def tables(self) -> list[TableName]:
         """Return the tables to read."""
-        return [TableName.parse(table) for table in self.config.tables or filter(None, [self.config.table])]
+        return [TableName.parse(table) for table in selected_tables(self.config)]
 
     def url(self) -> str:
         """Return the URL of the source."""
@@ -143,10 +142,7 @@ class PostgresExtractor(Extractor[PostgresExtractorConfig]):
 
     def _relations(self) -> Iterator[tuple[str, sql.Composable, TableName | None]]:
         if self.config.query:
-            # The query is the author's own program text, run read-only; it is no place for values.
-            # On a line of its own, because it may end in a comment.
-            query = sql.SQL("(\n{}\n) AS source").format(sql.SQL(self.config.query.rstrip().rstrip(";")))
-            yield str(self.config.stream), query, None
+            yield str(self.config.stream), sql.SQL(subquery(self.config.query)), None
             return
         for name, table in zip(self.stream_names(self.config), self.tables(), strict=True):
             names = self.config.columns

@@ -1,6 +1,6 @@
 """The PostgreSQL loader: its config, and how it opens a load."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -30,6 +30,11 @@ class PostgresLoaderConfig(ConnectorConfig):
     )
     statement_timeout_s: float = Field(
         21_600, gt=0, description="Longest time of one statement, such as the publish, even if it does."
+    )
+    only_new: bool = Field(False, description="Refuse to load into a table that is there already.")
+    repeated_keys: Literal["last", "refuse"] = Field(
+        "last",
+        description="merge, scd2: of rows with one key in one load the last one counts, or refuse the load.",
     )
 
 
@@ -65,4 +70,6 @@ class PostgresLoader(Loader[PostgresLoaderConfig]):
             lock_timeout_s=self.config.lock_timeout_s,
             idle_timeout_s=self.config.idle_timeout_s,
             statement_timeout_s=self.config.statement_timeout_s,
+            only_new=self.config.only_new,
+            refuse_repeats=self.config.repeated_keys == "refuse",
         )

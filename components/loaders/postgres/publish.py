@@ -10,7 +10,7 @@ from psycopg import sql
 
 from dteg.connectors import LoadPlan, Schema
 from dteg.core.columns import sql_type
-from dteg.core.errors import ConfigError, SchemaDriftError
+from dteg.core.errors import ConfigError, QualityGateError, SchemaDriftError
 from dteg.core.identifiers import TableName, check_identifier
 from dteg.core.sql_types import canonical
 from dteg.pipelines.schema_policy import SchemaChange
@@ -35,13 +35,18 @@ def create(connection: Connection, schema: Schema, plan: LoadPlan) -> Target:
     return read_target(connection, plan.target)
 
 
-def add_key(connection: Connection, table: sql.Identifier, plan: LoadPlan) -> int:
+def add_key(
+    connection: Connection, table: sql.Identifier, plan: LoadPlan, *, refuse_repeats: bool = False
+) -> int:
     """Give a new table the key that its disposition needs; of rows with one key the last one stays.
 
     An index built over all rows takes half the time of one that grows with each row.
 
     Returns:
         Rows removed because a later one has the same key.
+
+    Raises:
+        QualityGateError: There are such rows, and `refuse_repeats` is set.
     """
     keys = _names(plan.primary_key)
     if plan.disposition == "merge":
@@ -56,6 +61,8 @@ def add_key(connection: Connection, table: sql.Identifier, plan: LoadPlan) -> in
         with connection.transaction():
             connection.execute(statement)
     except pg_errors.UniqueViolation:
+        if refuse_repeats:
+            raise _repeats(connection, table, plan) from None
         removed = connection.execute(
             sql.SQL("DELETE FROM {t} WHERE ctid IN (SELECT ctid FROM (SELECT ctid, row_number() OVER"
                     " (PARTITION BY {keys} ORDER BY ctid DESC) AS _place FROM {t}) AS _places"
@@ -164,8 +171,9 @@ def create_dead_letters(connection: Connection, target: TableName) -> sql.Identi
 
 
 def put_in_place(
-    connection: Connection, target: Target, source: sql.Composable, columns: Sequence[str], plan: LoadPlan
-) -> int | None:
+    connection: Connection, target: Target, source: sql.Composable, columns: Sequence[str], plan: LoadPlan,
+    *, refuse_repeats: bool = False,
+) -> int | None:  # fmt: skip
     """Move staged rows into the target; None if they were copied there directly.
 
     No ANALYZE of what is staged: it takes as long as the COPY, and only scd2 has a plan to choose.
@@ -188,7 +196,18 @@ def put_in_place(
             return _merge(connection, target, rows, columns, plan)
         return _scd2(connection, target, rows, columns, plan)
 
-    return _with_unique_keys(connection, source, plan, write)
+    return _with_unique_keys(connection, source, plan, write, refuse_repeats=refuse_repeats)
+
+
+def _repeats(connection: Connection, rows: sql.Composable, plan: LoadPlan) -> QualityGateError:
+    """Return the error for rows of one key; it names no value, which may be private."""
+    query = sql.SQL("SELECT count(*) - count(DISTINCT ({})) FROM {}").format(_names(plan.primary_key), rows)
+    row = connection.execute(query).fetchone()
+    return QualityGateError(
+        f"{plan.target}: {row[0] if row else 0:,} rows repeat the key ({', '.join(plan.primary_key)}) of another row; "
+        "nothing was changed. Name all columns that identify a row, or leave the key out",
+        failed=["repeated_keys"],
+    )
 
 
 def _insert(connection: Connection, target: Target, source: sql.Composable, columns: Sequence[str]) -> int:
@@ -198,8 +217,9 @@ def _insert(connection: Connection, target: Target, source: sql.Composable, colu
 
 
 def _with_unique_keys(
-    connection: Connection, source: sql.Composable, plan: LoadPlan, write: Callable[[sql.Composable], int]
-) -> int:
+    connection: Connection, source: sql.Composable, plan: LoadPlan, write: Callable[[sql.Composable], int],
+    *, refuse_repeats: bool,
+) -> int:  # fmt: skip
     """Write the staged rows, and only if keys repeat among them the last row of each key.
 
     Looking for repeated keys beforehand costs a sort of every load; nearly all loads have none.
@@ -208,6 +228,8 @@ def _with_unique_keys(
         with connection.transaction():
             return write(source)
     except (pg_errors.CardinalityViolation, pg_errors.UniqueViolation):
+        if refuse_repeats:
+            raise _repeats(connection, source, plan) from None
         last = sql.SQL("(SELECT DISTINCT ON ({keys}) * FROM {source} ORDER BY {keys}, ctid DESC)").format(
             keys=_names(plan.primary_key), source=source
         )

@@ -36,7 +36,7 @@ from dteg.connectors import (
     RowsNeededError,
     Schema,
 )
-from dteg.core.errors import QualityGateError, TransientError
+from dteg.core.errors import ConflictError, QualityGateError, TransientError
 from dteg.core.postgres import connect, translated
 from dteg.core.queries import load_queries
 from dteg.pipelines.schema_policy import reconcile
@@ -64,9 +64,12 @@ class PostgresSession(NativeLoadSession):
         lock_timeout_s: float,
         idle_timeout_s: float,
         statement_timeout_s: float,
+        only_new: bool = False,
+        refuse_repeats: bool = False,
     ) -> None:
         """Connect, lock the target against other loads and read the journal."""
         self.plan = plan
+        self._only_new, self._refuse_repeats = only_new, refuse_repeats
         self._keys: dict[str, Any] = {
             "pipeline": plan.pipeline, "stream": plan.stream, "target": str(plan.target), "load_id": plan.load_id,
         }  # fmt: skip
@@ -115,6 +118,10 @@ class PostgresSession(NativeLoadSession):
             self._make_schema()
             self._connection.execute("BEGIN")
             target = read_target(self._connection, self.plan.target)
+            if target.exists and self._only_new:
+                raise ConflictError(
+                    f"{self.plan.target} is there already, and only a new table may be loaded"
+                )
             policy = self.plan.schema_policy if target.exists else "evolve"  # a new table is no drift
             change = reconcile(target.loadable, schema, policy, str(self.plan.target))
             self._changes = change.notes() if target.exists else []
@@ -198,9 +205,14 @@ class PostgresSession(NativeLoadSession):
             if self._alterations:
                 self._target = publish.alter(self._connection, self._target, self._alterations, self.plan)
             written = publish.put_in_place(
-                self._connection, self._target, self._into, self._columns, self.plan
-            )
-            if self._is_new and (repeats := publish.add_key(self._connection, self._target.sql, self.plan)):
+                self._connection, self._target, self._into, self._columns, self.plan,
+                refuse_repeats=self._refuse_repeats,
+            )  # fmt: skip
+            if self._is_new and (
+                repeats := publish.add_key(
+                    self._connection, self._target.sql, self.plan, refuse_repeats=self._refuse_repeats
+                )
+            ):
                 written = copied - repeats
             self._write_dead_letters()
             result = LoadResult(
