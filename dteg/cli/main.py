@@ -11,18 +11,25 @@ import typer
 from click.exceptions import ClickException
 
 from dteg.cli import (
+    alerts,
+    backups,
     component,
     components,
     create,
-    data,
+    cron,
     environment,
     login,
     marketplace,
     pipelines,
+    pruning,
     publishing,
     registry,
     scaffold,
+    schema_changes,
+    studio,
+    tables,
     test,
+    topics,
 )
 
 app = typer.Typer(
@@ -36,7 +43,11 @@ app = typer.Typer(
 )
 app.command("run")(pipelines.run)
 app.add_typer(pipelines.app, name="pipeline")
-app.command("read")(data.read)
+app.add_typer(tables.app, name="table")
+app.command("tables")(tables.list_)
+app.command("read")(tables.read)
+app.command("delete")(tables.delete)
+app.command("export")(tables.export)
 app.command("init")(scaffold.init)
 app.command("create")(create.create)
 app.command("test")(test.run_tests)
@@ -59,6 +70,19 @@ app.command("login")(login.login)
 app.command("logout")(login.logout)
 app.add_typer(login.app, name="token")
 app.command("registry", context_settings=registry.CONTEXT)(registry.registry)
+app.add_typer(studio.app, name="studio")
+app.add_typer(cron.app, name="cron")
+app.add_typer(backups.app, name="backup")
+app.command("backups")(backups.backups)
+app.command("restore")(backups.restore)
+app.command("prune")(pruning.prune)
+app.add_typer(topics.app, name="topic")
+app.command("publish-message")(topics.publish_message)
+app.command("subscribe", cls=topics.ExecCommand)(topics.subscribe)
+app.add_typer(alerts.app, name="alert")
+app.command("listen")(schema_changes.listen)
+app.command("unlisten")(schema_changes.unlisten)
+app.command("schema-changes")(schema_changes.schema_changes)
 app.command("info")(environment.info)
 app.command("doctor")(environment.doctor)
 app.command("stop")(environment.stop)

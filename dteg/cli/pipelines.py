@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from dteg.alerts.runs import Told
     from dteg.core.project import Project
     from dteg.pipelines.plan import Pipeline
 
@@ -48,12 +51,16 @@ def run(
     if explain:
         print(*explain_pipeline(loaded), sep="\n")
         return 0
-    with progress_display(quiet=as_json) as progress:
-        result = run_pipeline(loaded, run_id=run_id, full_refresh=full_refresh, listener=progress)
-    if as_json:
-        print(json.dumps(result.to_json(), default=str))
-    else:
-        print_result(result)
+    with _telling(loaded, run_id) as told:
+        with progress_display(quiet=as_json) as progress:
+            listener = told.listener(progress) if told else progress
+            result = run_pipeline(loaded, run_id=run_id, full_refresh=full_refresh, listener=listener)
+        if told:
+            told.result = result
+        if as_json:
+            print(json.dumps(result.to_json(), default=str), flush=True)
+        else:
+            print_result(result)
     return 0 if result.succeeded else 1
 
 
@@ -171,6 +178,17 @@ def parse_params(pairs: list[str]) -> dict[str, str]:
     if wrong := [pair for pair in pairs if "=" not in pair]:
         raise ConfigError(f"--param {wrong[0]}: write NAME=VALUE")
     return dict(pair.split("=", 1) for pair in pairs)
+
+
+def _telling(pipeline: "Pipeline", run_id: str) -> "AbstractContextManager[Told | None]":
+    """Return what tells of the run to whom the project's alerts name; a project without alerts pays nothing for them."""
+    if not pipeline.spec.monitoring.alerts and not (pipeline.project.root / "alerts.yaml").exists():
+        from contextlib import nullcontext
+
+        return nullcontext()
+    from dteg.alerts.runs import telling
+
+    return telling(pipeline, run_id)
 
 
 def _project_of(file_or_name: str) -> "Project | None":

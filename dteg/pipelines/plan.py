@@ -143,6 +143,7 @@ def load_pipeline(
     flows, transforms = builder.build(spec)
     pipeline = Pipeline(spec, project, name, flows, transforms, builder.transformers, variables, document)
     _check_targets(pipeline, document)
+    _check_alerts(pipeline, document)
     return pipeline
 
 
@@ -251,6 +252,23 @@ def _check_targets(pipeline: Pipeline, document: Document) -> None:
             seen.add(target)
         _check_disposition(flow, document)
     _check_rules(pipeline, seen, document)
+
+
+def _check_alerts(pipeline: Pipeline, document: Document) -> None:
+    """Check that the channels of the alerts are there."""
+    if not pipeline.spec.monitoring.alerts:
+        return
+    from dteg.alerts.pipelines import missing_channel
+    from dteg.alerts.rules import load_file
+
+    file, _ = load_file(pipeline.project)
+    problems = [
+        document.problem(("pipeline", "monitoring", "alerts", number, "type"), message)
+        for number, alert in enumerate(pipeline.spec.monitoring.alerts)
+        if (message := missing_channel(alert, file))
+    ]
+    if problems:
+        raise ConfigError(problems)
 
 
 def _check_disposition(flow: Flow, document: Document) -> None:

@@ -1,42 +1,21 @@
 """The pipeline file: the only definition of its YAML."""
 
-import zoneinfo
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from dteg.connectors.base import Disposition, SchemaPolicy
-from dteg.core.config import ConfigModel
+from dteg.core.config import ConfigModel, Secret
 from dteg.core.durations import parse_duration
 from dteg.core.retry import RetryPolicy
+from dteg.core.schedules import CronText, TimezoneText
 from dteg.quality.rules import Rule, TableText
 
 
 def _duration(value: object) -> object:
     if isinstance(value, str):
         parse_duration(value)
-    return value
-
-
-def _cron(value: str) -> str:
-    import cronsim
-
-    if len(value.split()) != 5:
-        raise ValueError(f"{value!r} is not a cron expression of five fields, such as 0 6 * * *")
-    try:
-        cronsim.CronSim(value, datetime(2000, 1, 1, tzinfo=UTC))
-    except cronsim.CronSimError as error:
-        raise ValueError(f"{value!r} is not a cron expression: {error}") from None
-    return value
-
-
-def _timezone(value: str) -> str:
-    try:
-        zoneinfo.ZoneInfo(value)
-    except (ValueError, OSError, KeyError):  # KeyError: not found; OSError: the name of a folder
-        raise ValueError(f"unknown time zone {value!r}; write one such as Asia/Seoul or UTC") from None
     return value
 
 
@@ -185,15 +164,42 @@ class QualitySection(ConfigModel):
     )
 
 
+def _condition(text: str) -> str:
+    from dteg.alerts.conditions import Condition  # few pipelines have one
+
+    Condition.parse(text)
+    return text
+
+
 class Alert(ConfigModel):
     """Who hears of what."""
 
-    type: Literal["slack", "email", "webhook"] = Field(description="Channel.")
-    channel: str | None = Field(None, description="slack: the channel.")
+    type: Literal["slack", "email", "webhook"] = Field(
+        description="Way to people; `slack` and `email` are channels of these names in `alerts.yaml`."
+    )
+    channel: str | None = Field(None, min_length=1, description="slack: the room, such as `#data`.")
     recipients: list[str] = Field([], description="email: the addresses.")
-    url: str | None = Field(None, description="webhook: `secret://` reference to the URL.")
-    on: Literal["failure", "success", "always"] | None = Field(None, description="Result that is told.")
-    when: str | None = Field(None, description="Condition, such as `rows_loaded > 1000`.")
+    url: Secret | None = Field(None, description="webhook: `secret://` reference to the URL.")
+    on: Literal["failure", "success", "always"] | None = Field(
+        None, description="Result that is told; `failure` if nothing is said."
+    )
+    when: Annotated[str, AfterValidator(_condition)] | None = Field(
+        None, description="Condition, such as `rows_loaded > 1000`."
+    )
+
+    @model_validator(mode="after")
+    def _fits_type(self) -> "Alert":
+        own = {"slack": "channel", "email": "recipients", "webhook": "url"}
+        for kind, key in own.items():
+            if kind != self.type and getattr(self, key):
+                raise ValueError(f"type: {self.type} takes {own[self.type]}, not {key}")
+        if self.type == "webhook" and self.url is None:
+            raise ValueError("type: webhook needs url: secret://env/NAME")
+        if self.type == "email" and not self.recipients:
+            raise ValueError("type: email needs recipients: [somebody@example.org]")
+        if wrong := [each for each in self.recipients if each.count("@") != 1 or "," in each]:
+            raise ValueError(f"recipients: {wrong[0]!r} is not an e-mail address")
+        return self
 
 
 class MonitoringSection(ConfigModel):
@@ -203,9 +209,19 @@ class MonitoringSection(ConfigModel):
 
 
 class WatchSection(ConfigModel):
-    """Look at the source and run when it has changed."""
+    """Run when the source has changed, or the form of a table."""
 
-    every_s: int = Field(60, ge=5, le=86_400, description="Seconds between two looks.")
+    every_s: int = Field(60, ge=5, le=86_400, description="Seconds between two looks at the source.")
+    schema_changes: list[TableText] = Field(
+        [],
+        description="Run after somebody changed one of these tables, such as `raw.flights`. The source is then "
+        "looked at only if `every_s` is given too.",
+    )
+
+    @property
+    def looks_at_source(self) -> bool:
+        """Whether the source is looked at."""
+        return not self.schema_changes or "every_s" in self.model_fields_set
 
 
 class FreshnessSection(ConfigModel):
@@ -226,12 +242,8 @@ class PipelineSpec(ConfigModel):
         pattern=r"^[a-z][a-z0-9_]{0,62}$", description="Small letters, digits and _; unique in the project."
     )
     description: str = Field("", description="A sentence for people.")
-    schedule: Annotated[str, AfterValidator(_cron)] | None = Field(
-        None, description="Cron expression with five fields."
-    )
-    timezone: Annotated[str, AfterValidator(_timezone)] = Field(
-        "UTC", description="Time zone of the schedule."
-    )
+    schedule: CronText | None = Field(None, description="Cron expression with five fields.")
+    timezone: TimezoneText = Field("UTC", description="Time zone of the schedule.")
     enabled: bool = Field(False, description="Whether the schedule and the watch run from the start.")
     owners: list[str] = Field([], description="E-mail addresses or `team:name`.")
     tags: dict[str, str] = Field({}, description="Labels.")
@@ -291,8 +303,6 @@ class PipelineSpec(ConfigModel):
             parts.append("security.data_masking")
         if self.security.access_level != "internal":
             parts.append(f"security.access_level: {self.security.access_level}")
-        if self.monitoring.alerts:
-            parts.append("monitoring.alerts")
         return parts
 
 

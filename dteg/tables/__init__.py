@@ -1,1 +1,1 @@
-"""Tables of the warehouse: looking at them."""
+"""Tables of the warehouse: made from files, listed, read, exported and deleted."""

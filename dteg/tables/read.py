@@ -1,97 +1,147 @@
 """Rows of one table or view, selected without SQL text."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Self
+from decimal import Decimal
+from typing import Any
 
+import psycopg
 from psycopg import sql
+from psycopg.types.string import TextLoader
 
 from dteg.core.errors import ConfigError
 from dteg.core.identifiers import TableName
-from dteg.core.postgres import connect, translated
-from dteg.core.suggest import did_you_mean
+from dteg.tables.catalogue import Connection, Relation, look_up
+from dteg.tables.models import Column, ReadRequest, Rows, Selection
+from dteg.tables.where import Condition, parse_where
 
 STATEMENT_TIMEOUT_MS = 60_000
+# Python has no infinite dates, none before the year 1, no 24:00 and no months in an interval.
+_AS_TEXT = ("date", "timestamp", "timestamptz", "time", "timetz", "interval")
 
 
 @dataclass(frozen=True)
-class Selection:
-    """What to read.
+class Query:
+    """A SELECT made of checked parts.
 
     Attributes:
-        table: Table or view.
-        columns: Columns; empty for all.
-        order_by: Column to sort by, or None.
-        descending: Sort downwards.
-        limit: Rows at the most.
+        relation: What it reads.
+        columns: What it returns.
+        condition: Which rows.
+        tail: Order and limits.
     """
 
-    table: TableName
-    columns: Sequence[str] = ()
-    order_by: str | None = None
-    descending: bool = False
-    limit: int = 20
+    relation: Relation
+    columns: Sequence[Column]
+    condition: Condition | None
+    tail: sql.Composable
 
-    @classmethod
-    def parse(cls, table: str, columns: Sequence[str], order_by: str, limit: int) -> Self:
-        """Read the words of the command line; `-name` sorts downwards."""
-        name = order_by.removeprefix("-")
-        return cls(TableName.parse(table), columns, name or None, order_by.startswith("-"), limit)
+    @property
+    def values(self) -> Sequence[Any]:
+        """What is bound."""
+        return self.condition.values if self.condition else ()
+
+    def select(self, expressions: sql.Composable | None = None, alias: str = "") -> sql.Composed:
+        """Return the statement; a percent sign in a name is doubled, because values are bound."""
+        names = expressions or sql.SQL(", ").join(sql.Identifier(column.name) for column in self.columns)
+        query = sql.SQL("SELECT {} FROM {}").format(
+            _percent_safe(names), _percent_safe(self.relation.identifier)
+        )
+        if alias:
+            query += sql.SQL(" AS {}").format(sql.Identifier(alias))
+        if self.condition:
+            query += sql.SQL(" WHERE {}").format(_doubled(self.condition.sql))
+        return query + _percent_safe(self.tail)
+
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        """Say that a value of the condition does not fit its column, where the database only says that a value does not.
+
+        Raises:
+            ConfigError: It does not.
+        """
+        try:
+            yield
+        except (psycopg.DataError, psycopg.errors.UndefinedFunction) as error:
+            if self.condition is None:
+                raise
+            message = error.diag.message_primary or str(error)
+            raise ConfigError(f"where: {self.condition.explain(message)}") from None
 
 
-@dataclass(frozen=True)
-class Rows:
-    """What was read.
+def query_of(connection: Connection, table: str, selection: Selection, after: int = 0) -> Query:
+    """Check a selection against the table.
 
-    Attributes:
-        columns: Names, in order.
-        rows: Values.
+    Raises:
+        NotFoundError: There is no such table.
+        ConfigError: There is no such column, or the condition is none.
     """
+    relation = look_up(connection, TableName.parse(table))
+    condition = parse_where(selection.where, relation.types, table) if selection.where.strip() else None
+    name = selection.order_by.removeprefix("-")
+    tail: sql.Composable = sql.SQL("")
+    if name:
+        relation.chosen([name])
+        way = sql.SQL("DESC NULLS LAST" if selection.order_by.startswith("-") else "ASC NULLS LAST")
+        tail = sql.SQL(" ORDER BY {} {}").format(sql.Identifier(name), way)
+    elif selection.limit is not None and relation.key:  # pages need an order, and the key's costs nothing
+        tail = sql.SQL(" ORDER BY {}").format(sql.SQL(", ").join(map(sql.Identifier, relation.key)))
+    if selection.limit is not None:
+        tail += sql.SQL(" LIMIT {}").format(sql.Literal(selection.limit))
+    if after:
+        tail += sql.SQL(" OFFSET {}").format(sql.Literal(after))
+    return Query(relation, relation.chosen(selection.columns), condition, tail)
 
-    columns: list[str]
-    rows: list[tuple[Any, ...]]
 
-
-def read_rows(url: str, selection: Selection) -> Rows:
+def read_rows(connection: Connection, request: ReadRequest) -> Rows:
     """Read rows in a read-only transaction.
 
     Raises:
-        ConfigError: No such table or column; with the near miss.
+        NotFoundError: No such table; with the near miss.
+        ConfigError: No such column, or the condition is none.
     """
-    with connect(url) as connection, translated("postgres"), connection.transaction():
+    with connection.transaction():
         connection.execute("SET TRANSACTION READ ONLY")
-        connection.execute("SET LOCAL intervalstyle = postgres")  # the only one that psycopg reads
+        connection.execute("SET LOCAL intervalstyle = postgres")
         connection.execute(
             sql.SQL("SET LOCAL statement_timeout = {}").format(sql.Literal(STATEMENT_TIMEOUT_MS))
         )
-        known = _columns(connection, selection.table)
-        for name in (*selection.columns, *filter(None, [selection.order_by])):
-            if name not in known:
-                near = did_you_mean(name, known) or f"there are: {', '.join(known)}"
-                raise ConfigError(f"{selection.table} has no column {name!r}; {near}")
-        names = list(selection.columns) or known
-        query = sql.SQL("SELECT {} FROM {}").format(
-            sql.SQL(", ").join(map(sql.Identifier, names)),
-            sql.Identifier(selection.table.schema, selection.table.name),
-        )
-        if selection.order_by:
-            way = sql.SQL("DESC NULLS LAST" if selection.descending else "ASC NULLS LAST")
-            query += sql.SQL(" ORDER BY {} {}").format(sql.Identifier(selection.order_by), way)
-        query += sql.SQL(" LIMIT {}").format(sql.Literal(selection.limit))
-        return Rows(names, connection.execute(query).fetchall())
+        assert request.limit is not None, "the model has a default"
+        one_more = request.model_copy(update={"limit": request.limit + 1})
+        query = query_of(connection, request.table, one_more, request.after)
+        with query.explaining(), connection.cursor() as cursor:
+            for name in _AS_TEXT:
+                cursor.adapters.register_loader(name, TextLoader)
+            found = cursor.execute(query.select(), query.values).fetchall()
+    more = len(found) > request.limit
+    return Rows(
+        table=request.table, columns=list(query.columns),
+        rows=[[plain(value) for value in row] for row in found[: request.limit]],
+        next=request.after + request.limit if more else None,
+    )  # fmt: skip
 
 
-def _columns(connection: Any, table: TableName) -> list[str]:
-    rows = connection.execute(
-        "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped"
-        " ORDER BY attnum",
-        [table.sql],
-    ).fetchall()
-    if not rows:
-        tables = connection.execute(
-            "SELECT n.nspname || '.' || c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
-            " WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'"
-        ).fetchall()
-        near = did_you_mean(str(table), [name for (name,) in tables])
-        raise ConfigError(f"there is no table {table}" + (f"; {near}" if near else ""))
-    return [name for (name,) in rows]
+def plain(value: Any) -> Any:
+    """Return a value as JSON can hold it: exact numbers, dates and everything special as text."""
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # JSON has no NaN
+    if isinstance(value, str | int | float | bool | dict | None):
+        return value
+    if isinstance(value, bytes):
+        return f"\\x{value.hex()}"
+    return format(value, "f") if isinstance(value, Decimal) and value.is_finite() else str(value)
+
+
+def _percent_safe(part: sql.Composable) -> sql.Composable:
+    return sql.SQL(part.as_string(None).replace("%", "%%"))
+
+
+def _doubled(condition: sql.Composable) -> sql.Composable:
+    """Double the percent signs in names, and leave the places for values."""
+    if isinstance(condition, sql.Composed):
+        return sql.Composed([_doubled(part) for part in condition])
+    return condition if isinstance(condition, sql.Placeholder | sql.SQL) else _percent_safe(condition)

@@ -12,6 +12,7 @@ from dteg.testing.memory import (
     MemoryLoaderConfig,
     MemoryStore,
 )
+from dteg.testing.nats import nats_server
 from dteg.testing.samples import make_batch, make_context
 from dteg.testing.servers import database, embedded_postgres, fresh_port
 
@@ -28,4 +29,5 @@ __all__ = [
     "make_context",
     "mariadb_database",
     "mariadb_server",
+    "nats_server",
 ]

@@ -1,0 +1,181 @@
+"""Keys of backups: the one that encrypts, the one that signs, and those that are trusted.
+
+Made on first use, in the user's configuration folder and not in the project: who deletes `.dteg` must not lose what
+opens the backups.
+"""
+
+import base64
+import binascii
+import hashlib
+import logging
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dteg.backups.errors import DamagedBackupError
+from dteg.backups.models import Encryption, Manifest
+from dteg.core.errors import ConfigError
+from dteg.core.secrets import resolve
+from dteg.marketplace.places import config_dir, write_private
+from dteg.signing import SignatureError, SigningKey, key_id_of, statement, verify
+
+BACKUP = "https://dteg.dev/attestation/backup/v1"
+KEY_VARIABLE = "DTEG_BACKUP_KEY"
+TRUSTED_VARIABLE = "DTEG_BACKUP_TRUSTED_KEYS"
+_KEY_BYTES = 32
+_LOG = logging.getLogger(__name__)
+
+
+class KeyRing:
+    """The keys of this user.
+
+    Args:
+        folder: Where they lie; default: `backups` in the user's configuration.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or config_dir() / "backups"
+
+    @property
+    def key_file(self) -> Path:
+        """The key that encrypts, if no other one is named."""
+        return self.folder / "encryption.key"
+
+    # --- encryption --------------------------------------------------------------------------------
+
+    def new_data_key(self, backup_id: str, reference: str) -> tuple[bytes, Encryption]:
+        """Return a new key for one backup, and that key wrapped for its manifest.
+
+        Args:
+            backup_id: The backup; a key wrapped for one opens no other.
+            reference: The wrapping key as a secret reference, or empty for `DTEG_BACKUP_KEY` or the key file.
+        """
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        outer = self._encryption_key(reference)
+        data_key, nonce = secrets.token_bytes(_KEY_BYTES), secrets.token_bytes(12)
+        wrapped = nonce + AESGCM(outer).encrypt(nonce, data_key, backup_id.encode())
+        return data_key, Encryption(key_id=_key_id(outer), wrapped_key=base64.b64encode(wrapped).decode())
+
+    def data_key(self, manifest: Manifest, reference: str) -> bytes | None:
+        """Return the key that opens a backup; None if it is not encrypted.
+
+        Raises:
+            ConfigError: The key is not here, or another one.
+            DamagedBackupError: The wrapped key was altered.
+        """
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        if manifest.encryption is None:
+            return None
+        needed = manifest.encryption.key_id
+        outer = self._encryption_key(reference, needed)
+        if _key_id(outer) != needed:
+            raise ConfigError(
+                f"backup {manifest.id} needs the key {needed}, this one is {_key_id(outer)}; name it with"
+                " --key secret://env/NAME"
+            )
+        wrapped = base64.b64decode(manifest.encryption.wrapped_key)
+        try:
+            return AESGCM(outer).decrypt(wrapped[:12], wrapped[12:], manifest.id.encode())
+        except InvalidTag:
+            raise DamagedBackupError("the wrapped key of the backup was altered") from None
+
+    def _encryption_key(self, reference: str, needed: str = "") -> bytes:
+        reference = reference or os.environ.get(KEY_VARIABLE, "")
+        if reference:
+            return _decoded(resolve(reference), reference)
+        if not self.key_file.exists():
+            if needed:
+                raise ConfigError(
+                    f"the backup is encrypted with the key {needed}, and {self.key_file} is not there; copy it there,"
+                    f" or name the key with --key or {KEY_VARIABLE}"
+                )
+            self._make_key_file()
+        return _decoded(_read_private(self.key_file), str(self.key_file))
+
+    def _make_key_file(self) -> None:
+        write_private(self.key_file, base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode() + "\n")
+        _LOG.warning(
+            "KEEP A COPY of the new key %s in a safe place: without it no encrypted backup can be restored, "
+            "by nobody", self.key_file
+        )  # fmt: skip
+
+    # --- signatures --------------------------------------------------------------------------------
+
+    def sign(self, manifest: Manifest) -> dict[str, Any]:
+        """Return a manifest in a signed envelope, and remember the public key as trusted."""
+        path = self.folder / "signing.pem"
+        if not path.exists():
+            try:
+                SigningKey.generate().save(path)
+            except ConfigError:  # another process was faster
+                if not path.exists():
+                    raise
+        key = SigningKey.load(path)
+        data = manifest.file("data")
+        return key.sign(
+            statement(f"{manifest.id}/data", data.sha256, BACKUP, manifest.model_dump(mode="json"))
+        )
+
+    def opened(self, envelope: Mapping[str, Any], backup_id: str) -> Manifest:
+        """Return the manifest in an envelope.
+
+        Raises:
+            DamagedBackupError: It was altered, is of another backup, or was signed by nobody that is trusted.
+        """
+        try:
+            signed = verify(envelope, self.trusted())
+        except SignatureError as error:
+            raise DamagedBackupError(
+                f"the manifest of {backup_id} is not to be trusted: {error}; a backup of another machine needs"
+                f" that machine's public key in {TRUSTED_VARIABLE}, or a file of its own in {self.folder / 'trusted'}"
+            ) from None
+        if signed["predicateType"] != BACKUP:
+            raise DamagedBackupError(f"the manifest of {backup_id} is no manifest of a backup")
+        try:
+            manifest = Manifest.model_validate(signed["predicate"])
+        except ValueError as error:
+            raise DamagedBackupError(f"the manifest of {backup_id} cannot be read: {error}") from None
+        (subject,) = signed["subject"]
+        if manifest.id != backup_id or subject["digest"]["sha256"] != manifest.file("data").sha256:
+            raise DamagedBackupError(f"this is the manifest of {manifest.id}, not of {backup_id}")
+        return manifest
+
+    def public_key(self) -> str:
+        """Return the public key of this user's signatures in base64; empty before the first backup."""
+        path = self.folder / "signing.pem"
+        return SigningKey.load(path).public if path.exists() else ""
+
+    def trusted(self) -> dict[str, str]:
+        """Return public keys by key id: our own, those in the folder `trusted`, those in the environment."""
+        found = [self.public_key(), *os.environ.get(TRUSTED_VARIABLE, "").split(",")]
+        found += [
+            path.read_text("ascii", "replace") for path in sorted((self.folder / "trusted").glob("*.pub"))
+        ]
+        return {key_id_of(key.strip()): key.strip() for key in found if key.strip()}
+
+
+def _key_id(key: bytes) -> str:
+    return hashlib.sha256(b"dteg backup key\0" + key).hexdigest()[:16]
+
+
+def _decoded(text: str, where: str) -> bytes:
+    try:
+        key = base64.b64decode(text.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if len(key) != _KEY_BYTES:
+        raise ConfigError(
+            f"{where} is not a key: 32 random bytes in base64; make one with: openssl rand -base64 32"
+        )
+    return key
+
+
+def _read_private(path: Path) -> str:
+    if os.name == "posix" and path.stat().st_mode & 0o077:
+        raise ConfigError(f"others may read the key {path}: chmod 600 {path}")
+    return path.read_text("ascii", "replace")

@@ -1,0 +1,1 @@
+"""Credentials of the studio: tokens of programs, and logins of browsers."""
