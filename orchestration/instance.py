@@ -1,7 +1,6 @@
 """The Dagster instance of a project: where runs and events are kept, and the settings of its servers."""
 
 import os
-import shutil
 from pathlib import Path
 
 from dteg.core.project import HOME_VARIABLE, Project
@@ -29,7 +28,7 @@ def prepare_home(project: Project) -> Path:
 
 
 def _write_settings(source: Path, target: Path) -> None:
-    if source.is_file():
-        shutil.copyfile(source, target)
-    else:
-        target.write_text(DEFAULT_SETTINGS, encoding="utf-8")
+    """Write what differs only: a Dagster that runs may be reading the file now."""
+    settings = source.read_bytes() if source.is_file() else DEFAULT_SETTINGS.encode()
+    if not target.is_file() or target.read_bytes() != settings:
+        target.write_bytes(settings)

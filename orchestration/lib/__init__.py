@@ -1,6 +1,9 @@
 """Component types of the project, as `dg list components` shows them. Importing it imports neither dbt nor a connector."""
 
+from orchestration.lib.alerts import AlertsSensors
+from orchestration.lib.cron import CronFolder
 from orchestration.lib.folder import PipelinesFolder
 from orchestration.lib.pipeline import PipelineComponent
+from orchestration.lib.schema_changes import SchemaChangesSensor
 
-__all__ = ["PipelineComponent", "PipelinesFolder"]
+__all__ = ["AlertsSensors", "CronFolder", "PipelineComponent", "PipelinesFolder", "SchemaChangesSensor"]

@@ -1,7 +1,8 @@
-"""Stands in for a pipeline file that cannot be loaded: an asset whose check fails and says why."""
+"""Stands in for a file that cannot be loaded: an asset whose check fails and says why."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
@@ -10,31 +11,57 @@ from dteg.core.errors import DtegError
 from dteg.core.project import Project
 from dteg.pipelines.plan import display_path, load_pipeline
 
-GROUP = "configuration"
 CHECK = "valid_config"
-SENSOR = "check_configuration"
 
 
-def broken_definitions(path: Path, project: Project, message: str) -> dg.Definitions:
+@dataclass(frozen=True, slots=True)
+class FileKind:
+    """What kind of file a stand-in stands for.
+
+    Attributes:
+        group: Asset group of the stand-ins; one sensor looks after it.
+        sensor: Name of that sensor.
+        folder: What their keys begin with.
+        missing: What a broken file leaves out.
+        load: Raises DtegError if a file is not valid.
+    """
+
+    group: str
+    sensor: str
+    folder: tuple[str, ...]
+    missing: str
+    load: Callable[[Path, Project], object]
+
+
+PIPELINE_FILE = FileKind(
+    "configuration", "check_configuration", ("dteg_config",), "its tables are missing here", load_pipeline
+)
+
+
+def broken_definitions(
+    path: Path, project: Project, message: str, kind: FileKind = PIPELINE_FILE
+) -> dg.Definitions:
     """Build the stand-in of a broken file.
 
     Args:
         path: The file.
         project: Where it lies.
         message: What is wrong, with file and line where they are known.
+        kind: What it should hold.
     """
-    key = dg.AssetKey(["dteg_config", re.sub(r"[^A-Za-z0-9_.-]", "_", path.stem)])
+    stem = re.sub(r"[^A-Za-z0-9_.-]", "_", path.stem)
+    key = dg.AssetKey([*kind.folder, stem])
     shown = display_path(path, project)
     spec = dg.AssetSpec(
         key,
-        group_name=GROUP,
+        group_name=kind.group,
         kinds={"yaml"},
-        description=f"{shown} cannot be loaded, so its tables are missing here.\n\n```\n{message}\n```",
+        description=f"{shown} cannot be loaded, so {kind.missing}.\n\n```\n{message}\n```",
         metadata={"file": shown, "problem": dg.MetadataValue.md(f"```\n{message}\n```")},
     )
 
     @dg.multi_asset(
-        name="config__" + re.sub(r"\W", "_", path.stem, flags=re.ASCII),
+        name=re.sub(r"\W", "_", "__".join([*kind.folder, path.stem]), flags=re.ASCII),
         specs=[spec],
         check_specs=[
             dg.AssetCheckSpec(
@@ -48,25 +75,27 @@ def broken_definitions(path: Path, project: Project, message: str) -> dg.Definit
         can_subset=True,
     )
     def config() -> Iterator[dg.AssetCheckResult]:
-        yield _look_again(key, path, project, message)
+        yield _look_again(key, path, project, message, kind)
 
     return dg.Definitions(assets=[config])
 
 
-def broken_sensor() -> dg.SensorDefinition:
+def broken_sensor(kind: FileKind = PIPELINE_FILE) -> dg.SensorDefinition:
     """Return the sensor that runs the check of a broken file once, so that it shows as failed by itself."""
     return dg.AutomationConditionSensorDefinition(
-        SENSOR,
-        target=dg.AssetSelection.groups(GROUP),
+        kind.sensor,
+        target=dg.AssetSelection.groups(kind.group),
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Runs the check of each pipeline file that cannot be loaded.",
+        description="Runs the check of each file that cannot be loaded.",
     )
 
 
-def _look_again(key: dg.AssetKey, path: Path, project: Project, message: str) -> dg.AssetCheckResult:
-    """Check the file as it is now; the location has to be reloaded before its tables show up."""
+def _look_again(
+    key: dg.AssetKey, path: Path, project: Project, message: str, kind: FileKind
+) -> dg.AssetCheckResult:
+    """Check the file as it is now; the location has to be reloaded before what it makes shows up."""
     try:
-        load_pipeline(path, project)
+        kind.load(path, project)
     except DtegError as error:
         message = str(error)
     else:

@@ -2,12 +2,13 @@
 
 | error                    | Dagster                                                                |
 |--------------------------|------------------------------------------------------------------------|
-| TransientError           | the step is tried once more, after a wait with jitter, then fails      |
+| TransientError           | the step is tried again, after a wait with jitter, then fails          |
 | any other DtegError      | the step fails at once and the run is not repeated                     |
 | anything else            | a bug: fails with its traceback                                        |
 
 The engine has tried a TransientError `retry.max_attempts` times before it arrives here; the one
-attempt more is for what outlives those, such as a server that restarts.
+attempt more is for what outlives those, such as a server that restarts. What has no engine, such as
+a backup, is tried `retry.max_attempts` times by Dagster.
 
 Why not a `RetryPolicy`: Dagster applies it to every exception, so a wrong password would be tried
 again, and to interrupts, so a cancelled step would start once more.
@@ -25,25 +26,54 @@ import dagster as dg
 
 from dteg.core.errors import ConfigError, ConnectorError, DtegError, TransientError
 from dteg.core.retry import RetryPolicy
+from dteg.cron.names import CRON_TAG, MAX_MESSAGE, MESSAGE_TAG
 
 NO_RUN_RETRY_TAG = "dagster/retry_on_asset_or_op_failure"
 MAX_STEP_RETRIES = 1
 
 
 @contextlib.contextmanager
-def dagster_failures(context: dg.AssetExecutionContext, retry: RetryPolicy) -> Iterator[None]:
-    """Turn errors of dteg that leave the block into what Dagster understands."""
+def dagster_failures(
+    context: dg.AssetExecutionContext | dg.OpExecutionContext,
+    retry: RetryPolicy,
+    *,
+    tried_before: bool = True,
+) -> Iterator[None]:
+    """Turn errors of dteg that leave the block into what Dagster understands.
+
+    Args:
+        context: The step.
+        retry: How patiently a transient error is tried again.
+        tried_before: Whether it was tried `max_attempts` times before it arrives here.
+    """
     try:
         yield
     except TransientError as error:
-        if retry.max_attempts == 1:  # the pipeline wants no second attempt
+        _leave_message(context, error)
+        if retry.max_attempts == 1:  # no second attempt is wanted
             raise failure(error, allow_retries=False) from None
-        attempts = retry.max_attempts + 1  # the longest wait the pipeline allows, with jitter
-        wait_s = retry.delay_s(attempts, error, random.Random())  # noqa: S311 - jitter, not cryptography
-        raise dg.RetryRequested(max_retries=MAX_STEP_RETRIES, seconds_to_wait=wait_s) from failure(error)
+        # After an engine that has tried before: the longest wait the pipeline allows, with jitter.
+        attempt = retry.max_attempts + 1 if tried_before else context.retry_number + 1
+        wait_s = retry.delay_s(attempt, error, random.Random())  # noqa: S311 - jitter, not cryptography
+        most = MAX_STEP_RETRIES if tried_before else retry.max_attempts - 1
+        raise dg.RetryRequested(max_retries=most, seconds_to_wait=wait_s) from failure(error)
     except DtegError as error:
         context.instance.add_run_tags(context.run.run_id, {NO_RUN_RETRY_TAG: "false"})
+        _leave_message(context, error)
         raise failure(error, allow_retries=False) from None
+
+
+def _leave_message(context: dg.AssetExecutionContext | dg.OpExecutionContext, error: DtegError) -> None:
+    """Write the reason into the run of a cron job, whose history shows it."""
+    if CRON_TAG in context.run.tags:
+        tags = {MESSAGE_TAG: str(error)[:MAX_MESSAGE]}
+        context.instance.add_run_tags(context.run.run_id, tags)
+
+
+def tell(context: dg.AssetExecutionContext | dg.OpExecutionContext, message: str) -> None:
+    """Write into the run what came of it, for the history of cron jobs."""
+    context.log.info(message)
+    context.instance.add_run_tags(context.run.run_id, {MESSAGE_TAG: message[:MAX_MESSAGE]})
 
 
 def failure(error: DtegError, *, allow_retries: bool = True) -> dg.Failure:

@@ -6,6 +6,8 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from dteg.pipelines.plan import Pipeline
 
 PIPELINE_TAG = "dteg/pipeline"
+WATCHED = "dteg/watched_tables"
+"""Metadata of a job: the tables whose changes run it."""
 
 
 def pipeline_job(pipeline: Pipeline, assets: list[dg.AssetsDefinition]) -> UnresolvedAssetJobDefinition:
@@ -14,11 +16,13 @@ def pipeline_job(pipeline: Pipeline, assets: list[dg.AssetsDefinition]) -> Unres
     A process for each step would cost seconds of imports for work of milliseconds.
     """
     keys = [key for asset in assets for key in asset.keys]
+    watched = pipeline.spec.watch.schema_changes if pipeline.spec.watch and pipeline.spec.enabled else []
     return dg.define_asset_job(
         pipeline.name,
         selection=dg.AssetSelection.assets(*keys),
         description=pipeline.spec.description or None,
         tags={PIPELINE_TAG: pipeline.name},
+        metadata={WATCHED: " ".join(watched)} if watched else None,
         executor_def=dg.in_process_executor,
     )
 

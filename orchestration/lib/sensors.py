@@ -19,7 +19,7 @@ def change_sensor(
 ) -> dg.SensorDefinition | None:
     """Return the sensor of a pipeline with `watch:`; it runs from the start where the pipeline is enabled."""
     watch = pipeline.spec.watch
-    if watch is None or not pipeline.flows:
+    if watch is None or not watch.looks_at_source or not pipeline.flows:
         return None
     enabled = pipeline.spec.enabled
 
