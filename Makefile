@@ -59,7 +59,7 @@ check: lint types test ## Lint, types and tests: all that CI checks
 test: dev-tools ## Run the tests; choose with PYTEST_ARGS="tests/unit -k retry"
 	@.ci/system-packages
 	@.ci/bootstrap mongodb
-	@$(PY) -m pytest -rs -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
+	@$(PY) -m pytest -rs -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 .PHONY: faults
 faults: dev-tools ## Kill, cut and corrupt: the full set of fault tests

@@ -1,0 +1,1 @@
+"""Alerts over HTTP and in the browser, and the worker that delivers."""

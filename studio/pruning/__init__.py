@@ -1,0 +1,1 @@
+"""Removing old runs, events and ticks from Dagster's storage."""

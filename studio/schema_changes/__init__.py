@@ -1,0 +1,1 @@
+"""Schema changes over HTTP and in the browser."""

@@ -1,0 +1,1 @@
+"""Topics over HTTP and in the browser."""
