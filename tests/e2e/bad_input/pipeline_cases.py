@@ -136,8 +136,16 @@ UNAVAILABLE = [
         ("encryption", "encrypted columns", "  security: {encryption: [name]}", "security.encryption"),
         ("masking", "masked columns", "  security: {data_masking: [name]}", "security.data_masking"),
         ("access-level", "an access level", "  security: {access_level: restricted}", "security.access_level: restricted"),
-        ("alerts", "alerts", "  monitoring: {alerts: [{type: slack, channel: '#x'}]}", "monitoring.alerts"),
     )
 ]  # fmt: skip
 
-CASES: list[Case] = [*NOT_YAML, *STRUCTURE, *MEANING, *SECRETS, *UNAVAILABLE]
+ALERTS = [
+    pipeline_case(name, what, added(f"  monitoring: {{alerts: [{text}]}}"), None, says, at="")
+    for name, what, text, says in (
+        ("alert-channel", "an alert whose channel is not in alerts.yaml", "{type: slack, channel: '#x'}", "needs the channel slack in alerts.yaml"),
+        ("alert-webhook", "a webhook whose address is written out", "{type: webhook, url: 'https://example.org/hook'}", "write a reference such as secret://env/NAME"),
+        ("alert-when", "an alert with a condition that is none", "{type: slack, when: 'rows_loaded is big'}", "is not a comparison"),
+    )
+]  # fmt: skip
+
+CASES: list[Case] = [*NOT_YAML, *STRUCTURE, *MEANING, *SECRETS, *UNAVAILABLE, *ALERTS]

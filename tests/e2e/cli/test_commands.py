@@ -17,6 +17,9 @@ COMMANDS = [
     ["yank"], ["deprecate"], ["login"], ["logout"], ["namespace"], ["namespace", "create"], ["namespace", "members"],
     ["namespace", "keys"], ["key"], ["key", "create"], ["key", "list"], ["key", "revoke"], ["token"], ["token", "create"],
     ["token", "list"], ["token", "revoke"],
+    # operations
+    ["cron"], ["cron", "add"], ["cron", "jobs"], ["cron", "start"], ["cron", "stop"], ["cron", "remove"], ["cron", "history"],
+    ["prune"],
 ]  # fmt: skip
 # These become another program: in this process they would replace the tests.
 PROGRAMS = [["registry"]]
@@ -151,7 +154,7 @@ def test_read_shows_values_of_every_type_as_json(shell):
     (row,) = json.loads(shell("read", "public.v", "--format", "json").stdout)
     assert row == {
         "t": "[bold]x", "n": "1.50", "a": ["1.5", "2"], "f": "nan", "b": "\\x00ff", "d": "2026-01-01", "j": {"k": [1]}, "r": "[1, 3)",
-        "z": None, "y": True, "i": "1 day, 0:00:00",
+        "z": None, "y": True, "i": "1 day",
     }  # fmt: skip
     assert "[bold]x" in shell("read", "public.v").stdout
 
@@ -159,17 +162,30 @@ def test_read_shows_values_of_every_type_as_json(shell):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["raw.citys"], 'there is no table raw.citys; did you mean "raw.cities"?'),
         (["raw.cities", "--columns", "id,citi"], "raw.cities has no column 'citi'; did you mean \"city\"?"),
         (["raw.cities", "--order-by", "nothing"], "raw.cities has no column 'nothing'; there are: "),
         (["raw.cities", "--format", "xml"], "--format xml: use one of table, csv, json, jsonl"),
-        (["raw.cities; DROP TABLE cities"], "there is no table"),
+        (
+            ["raw.cities", "--where", "citi = 1"],
+            "raw.cities has no column 'citi'; did you mean \"city\"? (at character 1",
+        ),
         (["a.b.c"], "has 3 parts; write schema.table"),
         (["raw.cities", "--limit", "0"], "Invalid value for '--limit'"),
     ],
 )
 def test_read_names_what_is_wrong(project, arguments, message):
     assert message in project("read", *arguments, code=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("raw.citys", 'there is no table raw.citys; did you mean "raw.cities"?'),
+        ("raw.cities; DROP TABLE cities", "there is no table"),
+    ],
+)
+def test_read_names_the_nearest_table(project, table, message):
+    assert message in project("read", table, code=1).stderr
 
 
 def test_info_tells_where_everything_is(project):

@@ -1,7 +1,6 @@
 """What a person sees at `make dev`: the graph and the checks of real runs, in headless Chromium."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -10,21 +9,14 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
+from dteg.testing.browser import requests_elsewhere
 from dteg.testing.servers import fresh_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[3]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PIPELINE = """
 pipeline:
   name: shop
@@ -73,19 +65,23 @@ def wait_for(url, server, log):
     pytest.fail(f"no page after 120 s: {log.read_text()[-2000:]}")
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium")
-def test_a_person_sees_the_table_its_check_and_the_broken_file(page_url):
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1400, "height": 900})
-        page.request.post(f"{page_url}/graphql", data={"query": "mutation { setNuxSeen }"})
-        page.goto(f"{page_url}/asset-groups?expanded=global@global:shop,global@global:configuration")
-        expect(page.get_by_text("orders", exact=True).first).to_be_visible(timeout=60_000)
-        expect(page.get_by_text("broken", exact=True).first).to_be_visible(timeout=30_000)
-        for width in (1400, 1000, 700):
-            page.set_viewport_size({"width": width, "height": 900})
-            page.goto(f"{page_url}/assets/raw/orders?view=checks")
-            expect(page.get_by_text("null_check_id").first).to_be_visible(timeout=30_000)
-        page.goto(f"{page_url}/assets/dteg_config/broken")
-        expect(page.get_by_text('did you mean "schedule"?').first).to_be_visible(timeout=30_000)
-        browser.close()
+@pytest.fixture
+def page(chromium):
+    context = chromium.new_context(viewport={"width": 1400, "height": 900})
+    elsewhere = requests_elsewhere(context)
+    yield context.new_page()
+    context.close()
+    assert elsewhere == []
+
+
+def test_a_person_sees_the_table_its_check_and_the_broken_file(page, page_url):
+    page.request.post(f"{page_url}/graphql", data={"query": "mutation { setNuxSeen }"})
+    page.goto(f"{page_url}/asset-groups?expanded=global@global:shop,global@global:configuration")
+    expect(page.get_by_text("orders", exact=True).first).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("broken", exact=True).first).to_be_visible(timeout=30_000)
+    for width in (1400, 1000, 700):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.goto(f"{page_url}/assets/raw/orders?view=checks")
+        expect(page.get_by_text("null_check_id").first).to_be_visible(timeout=30_000)
+    page.goto(f"{page_url}/assets/dteg_config/broken")
+    expect(page.get_by_text('did you mean "schedule"?').first).to_be_visible(timeout=30_000)

@@ -7,16 +7,15 @@ from pathlib import Path
 
 import pytest
 import yaml
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser
 
 from dteg.core.document_server import find_program
 from dteg.core.errors import EnvironmentProblemError
 from dteg.gates import NoSandboxError, Sandbox
+from dteg.testing.browser import requests_elsewhere
 from registry.trial import RegistryProcess, Workplace
 
 NAMESPACE = "tidytown"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
 GATES = ("structure", "security", "conformance", "documentation", "performance")
 
 
@@ -95,20 +94,20 @@ class User(Workplace):
 
 
 @contextlib.contextmanager
-def browser_page(url: str):
-    """Yield a page of a browser, in which every failed request and every error of a script fails the test."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        context = browser.new_context(base_url=url, viewport={"width": 1280, "height": 900})
-        context.set_default_timeout(20_000)
-        page = context.new_page()
-        wrong: list[str] = []
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("console", lambda told: wrong.append(told.text) if told.type == "error" else None)
-        page.on(
-            "response",
-            lambda answer: wrong.append(f"{answer.status} {answer.url}") if answer.status >= 500 else None,
-        )
-        yield page
-        browser.close()
-        assert wrong == []
+def browser_page(chromium: Browser, url: str):
+    """Yield a page of a browser, in which failed requests, errors of scripts and requests to others fail the test."""
+    context = chromium.new_context(base_url=url, viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(20_000)
+    elsewhere = requests_elsewhere(context)
+    page = context.new_page()
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda told: wrong.append(told.text) if told.type == "error" else None)
+    page.on(
+        "response",
+        lambda answer: wrong.append(f"{answer.status} {answer.url}") if answer.status >= 500 else None,
+    )
+    yield page
+    context.close()
+    assert wrong == []
+    assert elsewhere == []

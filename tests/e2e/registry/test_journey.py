@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from registry.trial import RegistryProcess
-from tests.e2e.registry.market import CHROMIUM, GATES, NAMESPACE, Maker, User, browser_page, require_programs
+from tests.e2e.registry.market import GATES, NAMESPACE, Maker, User, browser_page, require_programs
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
 TIDY = f"{NAMESPACE}/tidy-processor"
@@ -47,10 +47,8 @@ def user(market, tmp_path):
 
 
 @pytest.fixture
-def page(market):
-    if CHROMIUM is None:
-        pytest.skip("THE PAGES OF THE MARKETPLACE ARE NOT TESTED: no Chromium: apt-get install chromium")
-    with browser_page(market.url) as page:
+def page(chromium, market):
+    with browser_page(chromium, market.url) as page:
         yield page
 
 

@@ -2,29 +2,20 @@
 
 import json
 import re
-import shutil
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
+from dteg.testing.browser import PHONE, WIDTHS, requests_elsewhere
 from registry.testing import PASSWORD, running_registry
 from tests.integration.registry.showcase import KAFKA, NEWEST, Showcase, ShownProver, run_gates
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 # axe-core 4.14.1, MPL-2.0: checks of accessibility, for tests only.
 AXE = (Path(__file__).parent / "axe" / "axe.min.js").read_text()
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-WIDTHS = (390, 820, 1440)
 PAGES = {
     "": (
         "/", "/search?q=kafka&explain=true", "/search?q=zzzzz", f"/c/{KAFKA}", "/c/dteg/postgres-extractor/configuration",
@@ -44,22 +35,13 @@ def showcase(mongodb_url, tmp_path_factory):
         yield Showcase(running, folder, small=True)
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    if CHROMIUM is None:
-        pytest.skip("no Chromium: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
 class Tab:
     """A page of a browser that notes what goes wrong in it."""
 
     def __init__(self, browser, url, **options):
         self.url = url
         self.context = browser.new_context(base_url=url, **options)
+        self.elsewhere = requests_elsewhere(self.context)
         self.page = self.context.new_page()
         self.problems = []
         self.page.on("console", self._note)
@@ -96,6 +78,7 @@ def tab(chromium, showcase):
     for one in made:
         one.context.close()
         assert one.problems == []
+        assert one.elsewhere == []
 
 
 def check_layout(page, path, width):
@@ -121,7 +104,7 @@ def test_pages_fit_and_everybody_can_read_them(tab, login, scheme):
             page.goto(path)
             check_layout(page, path, width)
         check_with_axe(page, path)
-        page.set_viewport_size({"width": 390, "height": 900})
+        page.set_viewport_size({"width": PHONE, "height": 900})
         check_with_axe(page, f"{path} (narrow)")
 
 

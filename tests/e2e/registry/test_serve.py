@@ -16,6 +16,7 @@ import pytest
 from dteg.core.document_server import find_program
 from dteg.core.errors import EnvironmentProblemError
 from dteg.testing.servers import fresh_port
+from registry.testing import NO_TLS
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 DTEG = [sys.executable, "-c", "from dteg.cli import main; main()", "registry"]
@@ -48,7 +49,7 @@ class Served:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and self.process.poll() is None:
             with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"{self.url}/readyz").status_code == 200:
+                if httpx.get(f"{self.url}/readyz", verify=NO_TLS).status_code == 200:
                     return self
             time.sleep(0.2)
         raise AssertionError(self.text)
@@ -73,7 +74,7 @@ class Served:
 
     def login(self, password, name="admin"):
         form = {"grant_type": "password", "username": name, "password": password}
-        return httpx.post(f"{self.url}/api/v1/oauth/token", data=form)
+        return httpx.post(f"{self.url}/api/v1/oauth/token", data=form, verify=NO_TLS)
 
     def end(self, number):
         self.process.send_signal(number)

@@ -30,7 +30,7 @@ def worker(registry):
         def work(self):
             while not self.ended:
                 run_gates(registry, self.prover)
-                time.sleep(0.05)
+                time.sleep(0.25)  # a test has few releases, and each look asks the database
 
     worker = Worker()
     thread = threading.Thread(target=worker.work, daemon=True)

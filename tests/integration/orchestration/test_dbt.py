@@ -1,5 +1,6 @@
 """The dbt project as assets."""
 
+import importlib.util
 import shutil
 from pathlib import Path
 
@@ -10,10 +11,18 @@ from dteg.core.project import Project
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
-pytest.importorskip("dagster_dbt")
-from orchestration.lib import dbt  # noqa: E402 - only where dbt is installed
+# Not imported here: that takes 3 s, and each process of a run collects this file.
+if importlib.util.find_spec("dagster_dbt") is None:
+    pytest.skip("dbt is not installed", allow_module_level=True)
 
 ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def dbt():
+    from orchestration.lib import dbt
+
+    return dbt
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +52,7 @@ def warehouse_that_is_not_there():
 
 
 @pytest.fixture(scope="module")
-def definitions(project):
+def definitions(dbt, project):
     return dbt.dbt_definitions(project)
 
 
@@ -109,7 +118,7 @@ def test_models_wait_while_a_blocking_check_of_their_source_fails(definitions):
         assert requested == 1
 
 
-def test_project_is_parsed_again_only_after_a_change(project, definitions, monkeypatch):
+def test_project_is_parsed_again_only_after_a_change(dbt, project, definitions, monkeypatch):
     asked = []
     real = dbt.DbtCli.cli
     monkeypatch.setattr(
@@ -126,5 +135,5 @@ def test_project_is_parsed_again_only_after_a_change(project, definitions, monke
     assert second.manifest_path != first.manifest_path
 
 
-def test_project_without_dbt_is_an_empty_location(tmp_path):
+def test_project_without_dbt_is_an_empty_location(dbt, tmp_path):
     assert not dbt.dbt_definitions(Project(tmp_path)).get_repository_def().asset_graph.get_all_asset_keys()

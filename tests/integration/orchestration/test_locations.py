@@ -20,7 +20,7 @@ warnings.simplefilter("ignore")
 from orchestration.definitions import defs
 graph = defs.get_repository_def().asset_graph
 print(json.dumps({
-    "heavy": sorted({name.split(".")[0] for name in sys.modules} & {"dbt", "dagster_dbt", "sqlglot"}),
+    "heavy": sorted({name.split(".")[0] for name in sys.modules} & {"dbt", "dagster_dbt", "sqlglot", "sqlalchemy", "httpx"}),
     "keys": sorted(key.to_user_string() for key in graph.get_all_asset_keys()),
 }))
 """

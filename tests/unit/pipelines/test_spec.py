@@ -64,7 +64,6 @@ def test_the_whole_form_of_the_design_is_accepted_and_both_ways_to_write_it_mean
     ]
     assert steps.unavailable() == [
         "security.encryption", "security.data_masking", "security.access_level: restricted",
-        "monitoring.alerts",
     ]  # fmt: skip
     assert steps.monitoring.alerts[0].on == "failure"
 

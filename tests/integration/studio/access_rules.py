@@ -1,0 +1,30 @@
+"""Who may use which route of the studio: what the matrix in test_access_matrix.py holds it to.
+
+What only reads wants `read`, everything else `write`, whatever the route itself says. A route that wants more or
+something else is named here.
+"""
+
+from dteg.tokens.models import Scope
+
+NOBODY = None
+# Patterns of `METHOD path`, the first that fits counts.
+RULES: tuple[tuple[str, Scope | None], ...] = (
+    (r"GET /(healthz|readyz)", NOBODY),
+    (r"(GET|POST) /login", NOBODY),
+    (r"POST /(logout|theme)", NOBODY),
+    (r"\w+ (/api/v1)?/tokens(/.*)?", Scope.ADMIN),
+    (r"POST /api/v1/login-links", Scope.ADMIN),
+    # What cannot be taken back, or reaches beyond one table.
+    (r"\w+ (/api/v1)?/backups/(prune|rebuild|[^/]+/restore)", Scope.ADMIN),
+    (r"GET /pruning|POST (/api/v1)?/pruning|POST /api/v1/schema-changes/prune", Scope.ADMIN),
+    (r"DELETE /api/v1/tables/[^/]+|\w+ /tables/[^/]+/delete", Scope.ADMIN),
+    (r"(DELETE /api/v1/topics/[^/]+|POST /api/v1/topics-prune|\w+ /topics/[^/]+/delete)", Scope.ADMIN),
+    # Pages that ask, before a form that changes something.
+    (r"GET /.*/(new|upload|upload/[^/]+|remove|stop|delete)", Scope.WRITE),
+    (r"GET /api/v1/topics/[^/]+/(messages|events|dead-letters)", Scope.SUBSCRIBE),
+    (r"POST /api/v1/topics/[^/]+/groups/[^/]+/(fetch|ack|nack|extend|release)", Scope.SUBSCRIBE),
+    (r"PUT /api/v1/topics/[^/]+/groups/[^/]+", Scope.SUBSCRIBE),
+    (r"POST (/api/v1)?/topics/[^/]+/(messages|publish)", Scope.PUBLISH),
+)
+# A stand-in for each name in a path; others are "1".
+PARAMETERS = {"token_id": "0" * 12}

@@ -1,0 +1,27 @@
+"""One database and one studio for all tests of topics: a topic is deleted in a millisecond, a studio starts in a second."""
+
+import pytest
+
+from dteg.testing.servers import database
+from studio.testing import empty_project, running_studio
+
+
+@pytest.fixture(scope="module")
+def kept_studio(postgres_server, tmp_path_factory):
+    """A studio that several tests use."""
+    with database(postgres_server) as url, pytest.MonkeyPatch.context() as patch:
+        project = empty_project(tmp_path_factory.mktemp("topics"))
+        patch.setenv("DTEG_POSTGRES_URL", url)
+        patch.setenv("DTEG_HOME", str(project.root))
+        for name in ("DTEG_STUDIO_URL", "DTEG_STUDIO_TOKEN", "DTEG_TOPICS_URL"):
+            patch.delenv(name, raising=False)
+        with running_studio(project) as running:
+            yield running
+
+
+@pytest.fixture
+def empty_studio(kept_studio):
+    """The same, without topics."""
+    for topic in kept_studio.services.topics.topics():
+        kept_studio.services.topics.delete(topic.name)
+    return kept_studio
