@@ -48,7 +48,10 @@ def cli_page() -> str:
     lines += table(("code", "meaning"), *EXIT_CODES.items())
     for path, command in commands(typer.main.get_command(app)):
         options = [option_row(each) for each in command.params if isinstance(each, click.Option)]
-        words = [each for each in command.collect_usage_pieces(click.Context(command)) if each != "[OPTIONS]"]
+        pieces = (
+            [] if isinstance(command, click.Group) else command.collect_usage_pieces(click.Context(command))
+        )
+        words = [each for each in pieces if each != "[OPTIONS]"]
         usage = " ".join([path, *["[OPTIONS]"] * bool(options), *words])
         lines += ["", f"## {path}", "", f"    {usage}", "", command.help or ""]
         if words:
@@ -66,6 +69,8 @@ def cli_page() -> str:
 def commands(command: click.Command, path: str = "dteg") -> Iterator[tuple[str, click.Command]]:
     """Yield every command that does something, with the words that call it."""
     if isinstance(command, click.Group):
+        if command.invoke_without_command:
+            yield path, command
         for name, inner in command.commands.items():
             yield from commands(inner, f"{path} {name}")
     else:

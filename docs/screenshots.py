@@ -1,12 +1,12 @@
-"""Takes the pictures of the documentation from the running project: `python docs/screenshots.py [dagster|registry]`.
+"""Takes the pictures of the documentation from the running project: `python docs/screenshots.py [dagster|registry|studio]`.
 
 The pictures of Dagster need what `make demo` loaded, and Chromium (Debian: apt-get install chromium). Starts Dagster's page on
 a free port, opens it in headless Chromium, and stops it again. Those of the registry show sample data: a registry of
-its own, filled by tests/integration/registry/showcase.py.
+its own, filled by tests/integration/registry/showcase.py. Those of the studio are taken on the way of
+tests/e2e/studio/journey.py.
 """
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,9 +14,11 @@ import time
 import urllib.request
 from pathlib import Path
 
-from playwright.sync_api import FloatRect, Page, sync_playwright
+from playwright.sync_api import Browser, FloatRect, Page
 
 from dteg.core.document_server import document_server
+from dteg.core.errors import EnvironmentProblemError
+from dteg.testing.browser import headless_chromium
 from dteg.testing.servers import fresh_port
 
 ROOT = Path(__file__).parents[1]
@@ -32,29 +34,25 @@ REGISTRY_PAGES = (
 HEADER_PX = 112  # of the page, above the graph
 # Groups of assets, all of them shown opened.
 GROUPS = ("reference", "flights", "departures", "staging", "intermediate", "marts", "exposures")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 def main() -> None:
     """Take all pictures."""
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        sys.exit("Chromium is needed: apt-get install chromium")
     IMAGES.mkdir(exist_ok=True)
-    wanted = sys.argv[1:] or ["dagster", "registry"]
-    if "registry" in wanted:
-        take_registry(chromium)
-    if "dagster" in wanted:
-        take_dagster(chromium)
+    wanted = sys.argv[1:] or ["dagster", "registry", "studio"]
+    try:
+        with headless_chromium() as browser:
+            if "registry" in wanted:
+                take_registry(browser)
+            if "studio" in wanted:
+                take_studio(browser)
+            if "dagster" in wanted:
+                take_dagster(browser)
+    except EnvironmentProblemError as error:
+        sys.exit(str(error))
 
 
-def take_registry(chromium: str) -> None:
+def take_registry(browser: Browser) -> None:
     """Fill a registry with sample data and keep pictures of its pages."""
     sys.path.insert(0, str(ROOT))
     from registry.testing import running_registry
@@ -62,22 +60,46 @@ def take_registry(chromium: str) -> None:
 
     with tempfile.TemporaryDirectory() as name, document_server("--standalone") as server:
         folder = Path(name)
-        with (
-            running_registry(f"mongodb://{server.address}", folder / "registry") as running,
-            sync_playwright() as p,
-        ):
+        with running_registry(f"mongodb://{server.address}", folder / "registry") as running:
             Showcase(running, folder)
-            browser = p.chromium.launch(executable_path=chromium, args=FLAGS)
             page = browser.new_page(viewport={"width": 1360, "height": 1000}, color_scheme="light")
             for picture, path, height in REGISTRY_PAGES:
                 page.set_viewport_size({"width": 1360, "height": height})
                 page.goto(f"{running.url}{path}")
                 page.evaluate("document.fonts.ready")
                 page.screenshot(path=IMAGES / f"{picture}.png")
-            browser.close()
+            page.close()
 
 
-def take_dagster(chromium: str) -> None:
+def take_studio(browser: Browser) -> None:
+    """Take a table through the studio, from its file to its restore, and keep pictures of the way."""
+    sys.path.insert(0, str(ROOT))
+    from dteg.testing.servers import embedded_postgres
+    from studio.testing import empty_project, running_studio
+    from tests.e2e.studio.journey import PIPELINE, Journey, shop_database
+
+    with (
+        tempfile.TemporaryDirectory() as name,
+        embedded_postgres() as server,
+        shop_database(server) as warehouse,
+    ):
+        project = empty_project(Path(name) / "shop")
+        (project.pipelines_dir / "city_sales.yaml").write_text(PIPELINE)
+        os.environ.update(DTEG_POSTGRES_URL=warehouse, DTEG_HOME=str(project.root))
+        with running_studio(project, background=True) as running:
+            page = browser.new_page(viewport={"width": 1360, "height": 900}, color_scheme="light")
+            page.goto(running.client.post("/login-links")["url"])
+            Journey(page, warehouse, Path(name), lambda name: keep(page, name)).walk()
+            page.close()
+
+
+def keep(page: Page, name: str) -> None:
+    """Keep a picture of a page as it is now."""
+    page.evaluate("document.fonts.ready")
+    page.screenshot(path=IMAGES / f"{name}.png")
+
+
+def take_dagster(browser: Browser) -> None:
     """Start Dagster's page, and keep pictures of the graph and of checks."""
     port = fresh_port()
     server = subprocess.Popen(
@@ -87,11 +109,9 @@ def take_dagster(chromium: str) -> None:
     )
     try:
         wait_for(f"http://127.0.0.1:{port}/server_info")
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-            page = browser.new_page(viewport={"width": 2300, "height": 2000})
-            take(page, f"http://127.0.0.1:{port}")
-            browser.close()
+        page = browser.new_page(viewport={"width": 2300, "height": 2000})
+        take(page, f"http://127.0.0.1:{port}")
+        page.close()
     finally:
         server.terminate()
         server.wait(timeout=60)
