@@ -17,8 +17,8 @@ from typing import Any
 from dteg.backups.errors import DamagedBackupError
 from dteg.backups.models import Encryption, Manifest
 from dteg.core.errors import ConfigError
+from dteg.core.places import config_dir, write_private
 from dteg.core.secrets import resolve
-from dteg.marketplace.places import config_dir, write_private
 from dteg.signing import SignatureError, SigningKey, key_id_of, statement, verify
 
 BACKUP = "https://dteg.dev/attestation/backup/v1"

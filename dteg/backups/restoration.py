@@ -29,6 +29,7 @@ from dteg.core.liveness import WatchedConnection
 from dteg.core.postgres import connect, translated
 from dteg.core.prefetch import prefetch
 from dteg.core.project import Project
+from dteg.tokens.carrying import carry_over
 
 _FRAMES_AHEAD = 8
 
@@ -205,13 +206,14 @@ def _claim(admin: WatchedConnection, order: RestoreOrder) -> None:
 
 
 def _prepare_swap(project: Project, url: str, name: str, made: str) -> None:
-    """Statistics for the planner, and, if the warehouse itself is swapped, the catalogue of today."""
+    """Statistics for the planner, and, if the warehouse itself is swapped, today's catalogue and credentials."""
     with connect(made, component="backups") as connection, translated("backups"):
         connection.execute("ANALYZE")
         warehouse = project.warehouse_url()
         if conninfo_to_dict(warehouse) == conninfo_to_dict(with_database(url, name)):
             with connect(warehouse, component="backups") as old:
                 copy_rows(old, connection)
+                carry_over(old, connection)
 
 
 def _restore_mariadb(url: str, opened: Opened, order: RestoreOrder, report: Report) -> Restored:

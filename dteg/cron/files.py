@@ -10,11 +10,11 @@ from pathlib import Path
 import yaml
 
 from dteg.core.errors import ConfigError, ConflictError, EnvironmentProblemError, NotFoundError
+from dteg.core.places import write_whole
 from dteg.core.project import Project
 from dteg.core.suggest import did_you_mean
 from dteg.core.yaml import parse, validate
 from dteg.cron.spec import CronFile, CronSpec, cron_files, cron_folder
-from dteg.marketplace.places import write_whole
 
 
 class _Text(str):

@@ -13,8 +13,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from dteg.core.errors import ConfigError, DtegError
+from dteg.core.places import config_dir, write_private
 from dteg.core.project import Project
-from dteg.marketplace.places import config_dir, write_private
 
 URL_VARIABLE = "DTEG_REGISTRY_URL"
 TOKEN_VARIABLE = "DTEG_REGISTRY_TOKEN"  # noqa: S105 - the name of a variable

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dteg.core.errors import ConfigError, ConflictError
+from dteg.core.places import write_whole
 from dteg.core.project import Project
 from dteg.marketplace.lockfile import Lock, LockedComponent, read_lock, write_lock
 from dteg.marketplace.merge import MARKS, Merged, merge_trees
-from dteg.marketplace.places import write_whole
 from dteg.packages import WheelContents, unpack_wheel
 
 BASE_NAME = ".ejected.lock"

@@ -5,11 +5,11 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from dteg.core.places import write_whole
 from dteg.core.project import Project
 from dteg.marketplace.client import TamperedError
 from dteg.marketplace.environment import Environment, Installer, InstallerError, WheelFile
 from dteg.marketplace.lockfile import LOCK_NAME, LockedDependency
-from dteg.marketplace.places import write_whole
 from dteg.marketplace.plan import Plan, Planned
 from dteg.marketplace.transaction import Change, change
 from dteg.marketplace.trust import Pins

@@ -10,7 +10,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked
 
 from dteg.core.errors import ConfigError
-from dteg.marketplace.places import write_whole
+from dteg.core.places import write_whole
 from dteg.marketplace.records import COMPONENT_PATTERN, VERSION_PATTERN, Sha256
 
 LOCK_NAME = "dteg.lock"

@@ -21,8 +21,8 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 from dteg.core.errors import ConfigError, EnvironmentProblemError
+from dteg.core.places import write_whole
 from dteg.marketplace.client import TamperedError, check_file
-from dteg.marketplace.places import write_whole
 from dteg.marketplace.records import Release
 from dteg.marketplace.source import MIRROR_INDEX, Source
 from dteg.marketplace.trust import Pins, prove

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from dteg.core.clock import utc_now
 from dteg.core.errors import NotFoundError, RegistryError
+from dteg.core.places import cache_dir
 from dteg.core.project import Project
 from dteg.marketplace.client import TamperedError, check_file
 from dteg.marketplace.dependencies import needs_of, resolve_dependencies, to_install
 from dteg.marketplace.environment import Environment, Installer
 from dteg.marketplace.lockfile import LOCK_NAME, Lock, LockedComponent, LockedDependency, read_lock
-from dteg.marketplace.places import cache_dir
 from dteg.marketplace.records import Release
 from dteg.marketplace.references import Reference, parse_reference
 from dteg.marketplace.resolve import Choice, Here, Wish, choose_release, incompatible, proven

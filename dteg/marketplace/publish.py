@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict
 
 from dteg.core.clock import Clock, utc_now
 from dteg.core.errors import ConfigError, UnavailableError
+from dteg.core.places import config_dir
 from dteg.marketplace.client import Progress, RegistryClient
-from dteg.marketplace.places import config_dir
 from dteg.marketplace.records import Text
 from dteg.packages import WheelContents
 from dteg.signing import PUBLISH, SigningKey, statement

@@ -12,9 +12,9 @@ from datetime import datetime
 
 from dteg import __version__
 from dteg.core.errors import ConfigError, DtegError
+from dteg.core.places import config_dir
 from dteg.marketplace.client import RegistryClient
 from dteg.marketplace.lockfile import LockedComponent
-from dteg.marketplace.places import config_dir
 from dteg.receipts import receipt
 from dteg.signing import SigningKey
 

@@ -166,7 +166,7 @@ class MirrorSource:
             )
             return
         assert self._folder is not None
-        from dteg.marketplace.places import write_whole
+        from dteg.core.places import write_whole
 
         try:
             data = (self._folder / path).read_bytes()

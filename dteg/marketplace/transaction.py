@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from dteg.core.errors import ConflictError, EnvironmentProblemError
+from dteg.core.places import write_whole
 from dteg.marketplace.environment import Environment
 from dteg.marketplace.lockfile import write_lock
-from dteg.marketplace.places import write_whole
 
 _JOURNAL = "journal.json"
 _SNAPSHOT = "snapshot"

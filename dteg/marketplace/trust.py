@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dteg.core.errors import ConfigError
+from dteg.core.places import config_dir, write_private
 from dteg.marketplace.lockfile import LockedComponent
-from dteg.marketplace.places import config_dir, write_private
 from dteg.marketplace.records import Key, Release
 from dteg.marketplace.source import Source
 from dteg.signing import GATES, PUBLISH, Attested, SignatureError, digest, key_id_of, verify_about

@@ -7,13 +7,13 @@ from packaging.utils import canonicalize_name
 
 from dteg.connectors.discovery import Components, discover, find
 from dteg.core.errors import ConfigError, ConflictError
+from dteg.core.places import write_whole
 from dteg.core.project import Project
 from dteg.core.yaml import read
 from dteg.marketplace.dependencies import needs_of
 from dteg.marketplace.environment import Environment, Installer
 from dteg.marketplace.install import added_dependencies, write_added
 from dteg.marketplace.lockfile import LOCK_NAME, Lock, LockedComponent, LockedDependency
-from dteg.marketplace.places import write_whole
 from dteg.marketplace.references import parse_reference
 from dteg.marketplace.transaction import Change, change
 
