@@ -55,7 +55,7 @@ def create(
     url: StudioUrl = "",
     as_json: AsJson = False,
 ) -> int:
-    """Make a topic."""
+    """Make a topic, with how long its messages stay and how often they are tried."""
     from dteg.core.durations import parse_duration
     from dteg.core.errors import ConfigError
     from dteg.topics import TopicSettings

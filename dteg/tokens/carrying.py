@@ -26,6 +26,8 @@ def carry_over(old: psycopg.Connection[Any], new: psycopg.Connection[Any]) -> No
         for name in _TABLES:
             table = sql.Identifier("_dteg", name)
             rows = old.execute(sql.SQL("SELECT to_jsonb(t) FROM {} AS t").format(table)).fetchall()
-            insert = sql.SQL("INSERT INTO {0} SELECT * FROM jsonb_populate_record(NULL::{0}, %s)").format(table)
+            insert = sql.SQL("INSERT INTO {0} SELECT * FROM jsonb_populate_record(NULL::{0}, %s)").format(
+                table
+            )
             for (row,) in rows:
                 new.execute(insert, [Jsonb(row)])

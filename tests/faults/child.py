@@ -48,9 +48,9 @@ class Phases(Listener):
 def announce_publish() -> None:
     put_in_place, commit = publish.put_in_place, PostgresSession._commit
 
-    def told_put_in_place(*arguments: Any) -> Any:
+    def told_put_in_place(*arguments: Any, **options: Any) -> Any:
         say("publish")
-        return put_in_place(*arguments)
+        return put_in_place(*arguments, **options)
 
     def told_commit(session: PostgresSession) -> None:
         say("commit")

@@ -100,7 +100,7 @@ MEANING = [
     pipeline_case("unknown-encoding", "an unknown encoding", extract("encoding: utf-88"), None, "unknown text encoding 'utf-88'"),
     pipeline_case("codec-that-is-none", "a codec that reads no text", extract("encoding: zlib"), None, "unknown text encoding 'zlib'"),
     pipeline_case("long-delimiter", "a delimiter of two characters", extract("delimiter: '||'"), 11, "at most 1 character"),
-    pipeline_case("unknown-format", "a file name that says no format", changed("data.csv", "data.xlsx"), None, "set format to one of csv"),
+    pipeline_case("unknown-format", "a file name that says no format", changed("data.csv", "data.bin"), None, "set format to one of csv"),
     pipeline_case("nul-in-path", "a path with a NUL character", changed("path: data.csv", r'path: "da\0ta.csv"'), 8, "path holds a NUL"),
     pipeline_case("unknown-home", "the home of an unknown user", changed("path: data.csv", "path: ~nobody-here/data.csv"), None, "there is no such home folder", at="~nobody-here/data.csv"),
     pipeline_case("surrogate-in-path", "half of a character pair in a path", changed("path: data.csv", r'path: "\ud800.csv"'), None),

@@ -19,7 +19,13 @@ COMMANDS = [
     ["token", "list"], ["token", "revoke"],
     # operations
     ["cron"], ["cron", "add"], ["cron", "jobs"], ["cron", "start"], ["cron", "stop"], ["cron", "remove"], ["cron", "history"],
-    ["prune"],
+    ["prune"], ["table"], ["table", "create"], ["table", "list"], ["table", "show"], ["table", "read"], ["table", "export"],
+    ["table", "delete"], ["tables"], ["export"], ["delete"], ["backup"], ["backup", "create"], ["backup", "verify"],
+    ["backup", "prune"], ["backup", "key"], ["backups"], ["restore"], ["listen"], ["unlisten"], ["schema-changes"],
+    ["topic"], ["topic", "create"], ["topic", "list"], ["topic", "show"], ["topic", "delete"], ["topic", "dead-letters"],
+    ["topic", "replay"], ["publish-message"], ["subscribe"], ["alert"], ["alert", "list"], ["alert", "rules"],
+    ["alert", "check"], ["alert", "test"], ["alert", "ack"], ["alert", "log"], ["alert", "deliver"], ["studio"],
+    ["studio", "link"],
 ]  # fmt: skip
 # These become another program: in this process they would replace the tests.
 PROGRAMS = [["registry"]]
