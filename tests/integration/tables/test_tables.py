@@ -164,6 +164,7 @@ FEATURES = json.dumps({"type": "FeatureCollection", "features": [
         ("d.xlsx", workbook(("n", "day", "t"), (1, date(2026, 1, 2), "007")), {"n": "bigint", "day": "date", "t": "text"}),
         ("d.geojson", FEATURES, {"n": "bigint", "geometry": "jsonb"}),
     ],
+    ids=["json", "jsonl.gz", "csv.gz", "xlsx", "geojson"],
 )  # fmt: skip
 def test_every_format_becomes_a_table(tables, folder, file, content, columns):
     made = make(tables, folder, content, file=file)
