@@ -37,7 +37,7 @@ def test_a_connector_is_an_extractor_unless_said(project):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["sales.csv"], 1, "not available yet: making a table from 'sales.csv'"),
+        (["sales.csv"], 2, "which table? write: dteg create sales.csv TABLE"),
         (["connector"], 2, "dteg create connector NAME"),
         (["extractor", "Bad-Name"], 2, "cannot be the name"),
         (["loader", "shop", "--kind", "extractor"], 2, "--kind extractor does not fit"),
