@@ -67,17 +67,22 @@ def backups(project):
 
 @pytest.fixture
 def new_name(postgres_server):
-    """Names for restored databases, which are dropped at the end."""
+    """Names for restored databases, which are dropped at the end, and at the beginning if another test left one."""
     made = []
 
     def give(name):
+        _drop(postgres_server, [name])
         made.append(name)
         return name
 
     yield give
-    with psycopg.connect(postgres_server, autocommit=True) as admin:
+    _drop(postgres_server, made)
+
+
+def _drop(server, names):
+    with psycopg.connect(server, autocommit=True) as admin:
         for (name,) in admin.execute("SELECT datname FROM pg_database").fetchall():
-            if any(name == each or name.startswith(f"{each}_before_") for each in made):
+            if any(name == each or name.startswith(f"{each}_before_") for each in names):
                 admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
