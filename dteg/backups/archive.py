@@ -69,6 +69,8 @@ class _Cursor:
         self.int_size, self.offset_size = int_size, offset_size
 
     def bytes(self, size: int) -> bytes:
+        if size < 0:
+            raise DamagedBackupError("the dump says a negative length")
         if self.at + size > len(self.data):
             raise _MoreError
         self.at += size

@@ -1,7 +1,8 @@
 """Random flips, cuts and swaps in the files of a backup: all are refused, encrypted or not, and never by a crash.
 
-How the test was seen to fail: with frames whose number is not sealed with them and files that are not compared with
-the manifest's SHA-256, swapped frames pass; with the signature not looked at, flips in the manifest do.
+How the test was seen to fail: with frames whose number is not sealed with them (if encrypted, not in their nonce
+either), swapped and dropped ones reach the reader of the dump, which crashes; with files that are not compared with the
+manifest's SHA-256, those of another plain backup pass; with the signature not looked at, some flips in the manifest do.
 """
 
 import random

@@ -1,6 +1,6 @@
 """The disk of the target fills up in mid-backup: a clear error, nothing half is left, and the next one is good.
 
-How the test was seen to fail: with `_draft` that does not discard, the half backup keeps the disk full.
+How the test was seen to fail: with `_draft` that does not discard, the half backup's folder is left.
 """
 
 import os

@@ -1,8 +1,8 @@
 """kill -9 of a backup or a restore at each of its steps: nothing half is ever listed, and what was there before still is.
 
 How the test was seen to fail, in a copy of the tree: with `FileDraft` writing into the folder that has the backup's final
-name and the manifest first, a backup is listed that cannot be read; with `clean` that finds nothing, leftovers stay; with
-`temporary_database` giving the final name at once, a killed restore leaves half a database under it.
+name and an empty manifest first, a backup is listed that cannot be read; with `clean` that finds nothing, leftovers stay;
+with `temporary_database` giving the final name at once, a killed restore leaves half a database under it.
 """
 
 import os

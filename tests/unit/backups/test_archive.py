@@ -154,3 +154,12 @@ def test_the_places_of_tables_lead_to_their_data():
         assert data[at] in (1, 3)
         found[int.from_bytes(data[at + 2 : at + 6], "little")] = at
     assert sorted(found) == [1, 2, 3, 90]
+
+
+def test_a_negative_length_is_refused():
+    """Where lengths are looked at; the other ways pass the bytes on to a hash that then differs."""
+    good = archive({"t": [b"a"]})
+    bad = good.replace(number(2) + b"a\n", number(-2) + b"a\n")
+    assert bad != good
+    with pytest.raises(DamagedBackupError):
+        read(bad, Look.ROWS)

@@ -54,7 +54,7 @@ def test_a_file_that_ends_with_a_whole_frame_is_cut(key):
 
 @pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
 def test_frames_cannot_be_swapped_repeated_or_left_out(key):
-    """Seen red: without the frame's number in what is sealed with it."""
+    """Seen red: without the frame's number in what is sealed with it; if encrypted, nor in the nonce."""
     data = framed(RANDOM, key)
     a, b, c, end = starts(data)
     first, second, third = data[a:b], data[b:c], data[c:end]
