@@ -7,7 +7,10 @@ from dteg.connectors import ChangeSensor
 
 from .connection import Endpoint, connect, translated
 
-_LOOKS = 4
+_LOOKS = 5
+# The server stamps changes with a clock that may lag some milliseconds behind the one that SYSDATE reads: just after
+# a second has begun, a change still gets the time of the one before.
+_LAG_US = 100_000
 
 
 class TableSensor(ChangeSensor):
@@ -30,9 +33,10 @@ class TableSensor(ChangeSensor):
                 times, is_settled = [], True
                 for table in self._tables:
                     cursor.execute(
-                        "SELECT create_time, update_time, COALESCE(update_time < SYSDATE(), TRUE)"
+                        "SELECT create_time, update_time,"
+                        " COALESCE(TIMESTAMPADD(MICROSECOND, %s, update_time) <= SYSDATE(6), TRUE)"
                         " FROM information_schema.tables WHERE table_schema = %s AND table_name = %s",
-                        table,
+                        (1_000_000 + _LAG_US, *table),
                     )
                     for created, changed, settled in cursor.fetchall():
                         times.append(f"{created} {changed}")
