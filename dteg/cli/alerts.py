@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dteg.cli.studio import AsJson, StudioUrl, service
+from dteg.cli.transfers import print_json, print_table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from dteg.alerts.models import Delivery, Sent
     from dteg.alerts.service import Alerts
 
@@ -25,7 +24,7 @@ def list_(limit: Limit = 100, url: StudioUrl = "", as_json: AsJson = False) -> i
     """List what is going on, oldest first."""
     found = _service(url).open(limit)
     if as_json:
-        print(json.dumps([each.model_dump(mode="json") for each in found]))
+        print_json(found)
         return 0
     if not found:
         typer.echo("nothing is going on", err=True)
@@ -34,7 +33,7 @@ def list_(limit: Limit = 100, url: StudioUrl = "", as_json: AsJson = False) -> i
         (_time(each.first_at), each.severity.value, each.rule, each.matter, each.acknowledged_by or "-",
          _line(each.message)) for each in found
     ]  # fmt: skip
-    _table(("since", "severity", "rule", "matter", "who takes care", "message"), rows)
+    print_table(("since", "severity", "rule", "matter", "who takes care", "message"), rows)
     return 0
 
 
@@ -52,10 +51,10 @@ def rules(url: StudioUrl = "", as_json: AsJson = False) -> int:
             (each.name if each.enabled else f"{each.name} (off)", f"{each.file}:{each.line}", ", ".join(each.to),
              each.repeat_every or "-", each.about) for each in found.rules
         ]  # fmt: skip
-        _table(("rule", "in", "tells", "again", "about"), rows)
+        print_table(("rule", "in", "tells", "again", "about"), rows)
     if found.channels:
         print()
-        _table(
+        print_table(
             ("channel", "kind", "goes to"), [(each.name, each.kind, each.goes_to) for each in found.channels]
         )
     for problem in found.problems:
@@ -110,7 +109,7 @@ def log(
     """List the messages, newest first, with what became of each."""
     found = _service(url).log(limit, before)
     if as_json:
-        print(json.dumps([each.model_dump(mode="json") for each in found]))
+        print_json(found)
         return 0
     if not found:
         typer.echo("nothing was told yet", err=True)
@@ -119,7 +118,7 @@ def log(
         (each.id, _time(each.created_at), each.channel, each.attempts, _fate(each), _line(each.title))
         for each in found
     ]  # fmt: skip
-    _table(("id", "at", "channel", "tries", "what became of it", "title"), rows)
+    print_table(("id", "at", "channel", "tries", "what became of it", "title"), rows)
     return 0
 
 
@@ -154,12 +153,6 @@ def _service(url: str) -> "Alerts":
     from dteg.alerts.service import Alerts
 
     return service(Alerts, RemoteAlerts, url)
-
-
-def _table(header: tuple[str, ...], rows: "Sequence[tuple[object, ...]]") -> None:
-    from dteg.cli.transfers import print_table
-
-    print_table(header, rows)
 
 
 def _line(text: str) -> str:

@@ -1,7 +1,6 @@
 """`dteg backup ...`, `dteg backups`, `dteg restore`: databases saved, listed, proved and brought back."""
 
 import contextlib
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -12,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from dteg.cli.studio import AsJson, StudioUrl, service
+from dteg.cli.transfers import print_json, print_table, size_text
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -83,7 +83,7 @@ def create(
         print(backup.model_dump_json())
         return 0
     print(
-        f"{backup.id}: {backup.tables:,} tables, {backup.rows:,} rows, {_size(backup.bytes)}"
+        f"{backup.id}: {backup.tables:,} tables, {backup.rows:,} rows, {size_text(backup.bytes)}"
         f"{', encrypted' if backup.encrypted else ''}, in {backup.target}"
     )
     return 0
@@ -132,8 +132,8 @@ def prune(
         print(pruned.model_dump_json())
         return 0
     for backup in pruned.deleted:
-        print(f"{'would delete' if dry_run else 'deleted'} {backup.id}  {_size(backup.bytes)}")
-    freed = _size(sum(backup.bytes for backup in pruned.deleted))
+        print(f"{'would delete' if dry_run else 'deleted'} {backup.id}  {size_text(backup.bytes)}")
+    freed = size_text(sum(backup.bytes for backup in pruned.deleted))
     print(f"{len(pruned.deleted)} go ({freed}), {len(pruned.kept)} stay")
     if dry_run:
         for backup_id, why in sorted(pruned.kept.items()):
@@ -165,7 +165,7 @@ def backups(
     found = service_.rebuild(to) if to else service_.all(database)
     found = [each for each in found if database in ("", each.database)]
     if as_json:
-        print(json.dumps([each.model_dump(mode="json") for each in found]))
+        print_json(found)
         return 0
     _print(found)
     return 0
@@ -258,7 +258,7 @@ class _Lines:
     def __call__(self, progress: "Progress") -> None:
         if self._clock() - self._last > LINE_EVERY_S:
             self._last = self._clock()
-            typer.echo(f"{progress.phase}: {_size(progress.done_bytes)}", err=True)
+            typer.echo(f"{progress.phase}: {size_text(progress.done_bytes)}", err=True)
 
 
 @contextlib.contextmanager
@@ -280,11 +280,9 @@ def _bar() -> "Iterator[Report]":
 
 
 def _print(found: "Sequence[Backup]") -> None:
-    from dteg.cli.transfers import print_table
-
     rows = [
         (
-            each.id, f"{each.tables:,}", f"{each.rows:,}", _size(each.bytes), "yes" if each.encrypted else "no",
+            each.id, f"{each.tables:,}", f"{each.rows:,}", size_text(each.bytes), "yes" if each.encrypted else "no",
             _proof(each), each.target,
         )
         for each in found
@@ -300,11 +298,3 @@ def _proof(backup: "Backup") -> str:
 
 def _day(at: datetime) -> str:
     return f"{at:%Y-%m-%d}"
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"

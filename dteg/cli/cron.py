@@ -1,6 +1,5 @@
 """`dteg cron ...`: jobs that run by the clock."""
 
-import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dteg.cli.studio import AsJson, StudioUrl, service
+from dteg.cli.transfers import print_json, print_table
 
 if TYPE_CHECKING:
     from dteg.cron.models import CronJob, CronRun
@@ -62,7 +62,7 @@ def jobs(url: StudioUrl = "", as_json: AsJson = False) -> int:
     """List the jobs with their next and last runs."""
     found = _service(url).jobs()
     if as_json:
-        print(json.dumps([job.model_dump(mode="json") for job in found]))
+        print_json(found)
         return 0
     if not found:
         typer.echo('no cron jobs; add one: dteg cron add NAME "0 2 * * *" -- backup DATABASE', err=True)
@@ -104,13 +104,11 @@ def history(
     """Show what became of the last runs."""
     found = _service(url).history(job or None, limit)
     if as_json:
-        print(json.dumps([run.model_dump(mode="json") for run in found]))
+        print_json(found)
         return 0
     if not found:
         typer.echo("no runs yet", err=True)
         return 0
-    from dteg.cli.transfers import print_table
-
     print_table(("job", "at", "result", "took", "message"), [_run_row(run) for run in found])
     return 0
 
@@ -149,7 +147,7 @@ def _chosen(names: Sequence[str], all_: bool) -> list[str] | None:
 
 def _switched(found: "Sequence[CronJob]", as_json: bool) -> int:
     if as_json:
-        print(json.dumps([job.model_dump(mode="json") for job in found]))
+        print_json(found)
         return 0
     for job in found:
         print(f"{job.id}: {job.state}{f'; {_next(job)}' if job.next_at else ''}")
@@ -157,8 +155,6 @@ def _switched(found: "Sequence[CronJob]", as_json: bool) -> int:
 
 
 def _print_jobs(found: "Sequence[CronJob]") -> None:
-    from dteg.cli.transfers import print_table
-
     rows = [
         (
             job.id,

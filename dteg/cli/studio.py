@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol, Self, TypeVar
 
 import typer
 
+from dteg.cli.transfers import print_json, print_table
+
 if TYPE_CHECKING:
     from dteg.core.project import Project
     from dteg.studio_client import StudioClient
@@ -172,13 +174,9 @@ def create_token(
 @tokens.command("list")
 def list_tokens(url: StudioUrl = "", as_json: AsJson = False) -> int:
     """List the tokens, without their secrets."""
-    import json
-
-    from dteg.cli.transfers import print_table
-
     found = _tokens(url).list()
     if as_json:
-        print(json.dumps([each.model_dump(mode="json") for each in found]))
+        print_json(found)
         return 0
     rows = [
         (each.id, f"{each.expires_at:%Y-%m-%d}", ", ".join(each.scopes), ", ".join(each.topics) or "-", each.name)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dteg.cli.studio import AsJson, StudioUrl
+from dteg.cli.transfers import print_json, print_table, size_text
 
 if TYPE_CHECKING:
     from dteg.tables.loading import Source
@@ -144,8 +145,6 @@ def list_(
     as_json: AsJson = False,
 ) -> int:
     """List tables with their rows, size and columns; ~ marks the database's estimate."""
-    import json
-
     from dteg.tables.models import TableSummary
 
     service = _service(url)
@@ -156,12 +155,10 @@ def list_(
         found += part.items
         after = part.next
     if as_json:
-        print(json.dumps([each.model_dump(mode="json") for each in found]))
+        print_json(found)
         return 0
-    from dteg.cli.transfers import print_table
-
     rows = [
-        (each.table, _count(each.rows, exact=each.rows_are_exact), _size(each.bytes), each.column_count, each.kind)
+        (each.table, _count(each.rows, exact=each.rows_are_exact), size_text(each.bytes), each.column_count, each.kind)
         for each in found
     ]  # fmt: skip
     print_table(("table", "rows", "size", "columns", "kind"), rows)
@@ -171,14 +168,12 @@ def list_(
 @app.command("show")
 def show(table: TableArgument, url: StudioUrl = "", as_json: AsJson = False) -> int:
     """Show the columns of a table."""
-    from dteg.cli.transfers import print_table
-
     found: TableDetail = _service(url).get(table)
     if as_json:
         print(found.model_dump_json())
         return 0
     print(
-        f"{found.table}: {found.kind}, {_count(found.rows, exact=found.rows_are_exact)} rows, {_size(found.bytes)}"
+        f"{found.table}: {found.kind}, {_count(found.rows, exact=found.rows_are_exact)} rows, {size_text(found.bytes)}"
     )
     print_table(
         ("column", "type", "null", "key", "comment"),
@@ -303,16 +298,6 @@ def _count(rows: int | None, *, exact: bool) -> str:
     return "-" if rows is None else f"{'' if exact else '~'}{rows:,}"
 
 
-def _size(count: int) -> str:
-    """Return bytes for people."""
-    value, unit = float(count), "B"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if value < 1000:
-            break
-        value, unit = value / 1000, larger
-    return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
-
-
 def _print_made(made: "CreatedTable") -> None:
     word = {"new": "made", "replace": "replaced", "append": "added to"}[made.mode]
     aside = f", {made.rows_rejected:,} set aside" if made.rows_rejected else ""
@@ -323,8 +308,6 @@ def _print_made(made: "CreatedTable") -> None:
 def _print_preview(
     service: "TableOperations", request: "CreateRequest", source: "Source", *, as_json: bool
 ) -> int:
-    from dteg.cli.transfers import print_table
-
     found = service.preview(request, source)
     if as_json:
         print(found.model_dump_json())

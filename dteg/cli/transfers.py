@@ -1,9 +1,14 @@
-"""Bars for uploads and downloads, and tables that fit the terminal."""
+"""Bars for uploads and downloads, and lists for people and for programs."""
 
+import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 Watch = Callable[[str, int, int], None]
 
@@ -41,3 +46,17 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None
         if sys.stdout.isatty() and len(last) > room - before:
             last = last[: max(room - before - 3, 10)] + "..."
         print(f"{start}  {last}".rstrip() if start else last)
+
+
+def print_json(items: "Sequence[BaseModel]") -> None:
+    """Print models as one JSON list."""
+    print(json.dumps([each.model_dump(mode="json") for each in items]))
+
+
+def size_text(count: float) -> str:
+    """Return a number of bytes for people: 820 B, 12.3 kB, 140 MB."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.0f} TB" if count >= 100 else f"{count:.1f} TB"

@@ -2,6 +2,9 @@
 
 import re
 from datetime import timedelta
+from typing import Annotated
+
+from pydantic import BeforeValidator
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _FORM = re.compile(r"([0-9]{1,9})([smhdw])")
@@ -31,3 +34,13 @@ def describe_duration(duration: timedelta) -> str:
         if abs(seconds) >= least:
             return f"{seconds / size:,.1f} {unit}"
     return f"{seconds:,.0f} seconds"
+
+
+def _checked(value: object) -> object:
+    if isinstance(value, str):
+        parse_duration(value)
+    return value
+
+
+DurationText = Annotated[str, BeforeValidator(_checked)]
+"""A text such as `26h` or `15m`."""

@@ -7,20 +7,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from dteg.connectors.base import Disposition, SchemaPolicy
 from dteg.core.config import ConfigModel, Secret
-from dteg.core.durations import parse_duration
+from dteg.core.durations import DurationText
 from dteg.core.retry import RetryPolicy
 from dteg.core.schedules import CronText, TimezoneText
 from dteg.quality.rules import Rule, TableText
-
-
-def _duration(value: object) -> object:
-    if isinstance(value, str):
-        parse_duration(value)
-    return value
-
-
-Duration = Annotated[str, BeforeValidator(_duration)]
-"""A text such as `26h` or `15m`."""
 
 
 class ExtractStep(ConfigModel):
@@ -51,7 +41,7 @@ class LoadStep(ConfigModel):
     cursor: str | None = Field(
         None, description="Column that only grows; later runs read from its greatest value on."
     )
-    lookback: Duration | Annotated[int, Field(ge=0)] | None = Field(
+    lookback: DurationText | Annotated[int, Field(ge=0)] | None = Field(
         None,
         description="Read this much before the saved cursor again, for late rows: `2h`, or a number for a number.",
     )
@@ -227,8 +217,8 @@ class WatchSection(ConfigModel):
 class FreshnessSection(ConfigModel):
     """How old the tables may get."""
 
-    max_age: Duration = Field(description="Older than this is a failure, such as `26h`.")
-    warn_age: Duration | None = Field(None, description="Older than this is a warning.")
+    max_age: DurationText = Field(description="Older than this is a failure, such as `26h`.")
+    warn_age: DurationText | None = Field(None, description="Older than this is a warning.")
 
 
 def _one_or_many(value: object) -> object:

@@ -60,6 +60,11 @@ def mariadb_server(*options: str) -> Iterator[str]:
         folder = Path(name)
         as_user = [f"--user={_hand_over(folder)}"] if os.geteuid() == 0 else []
         data, log, password, port = folder / "data", folder / "log", secrets.token_hex(16), fresh_port()
+        # Not that of the system: a server that starts deletes the temporary tables of the others there.
+        scratch = folder / "tmp"
+        scratch.mkdir()
+        if as_user:
+            _hand_over(scratch)
         start = folder / "start.sql"
         start.write_text(_ACCOUNTS.format(password=password), encoding="ascii")
         start.chmod(0o644)  # read by the server's user, inside a folder that nobody else may enter
@@ -72,8 +77,9 @@ def mariadb_server(*options: str) -> Iterator[str]:
             if made.returncode != 0:
                 raise EnvironmentProblemError(f"MariaDB cannot make its data folder: {_end_of(log)}")
             process = subprocess.Popen(
-                [server, "--no-defaults", f"--datadir={data}", f"--socket={folder / 'sock'}", f"--port={port}",
-                 f"--pid-file={folder / 'pid'}", f"--init-file={start}", *_SETTINGS, *as_user, *options],
+                [server, "--no-defaults", f"--datadir={data}", f"--tmpdir={scratch}",
+                 f"--socket={folder / 'sock'}", f"--port={port}", f"--pid-file={folder / 'pid'}",
+                 f"--init-file={start}", *_SETTINGS, *as_user, *options],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
             )  # fmt: skip
         atexit.register(_stop, process)

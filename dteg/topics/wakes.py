@@ -79,9 +79,12 @@ class Wakes:
             self._thread.start()
 
     def _run(self, stop: threading.Event) -> None:
+        url = ""
         while not stop.is_set():
             try:
-                with connect(self._url(), component="topics") as connection:
+                # Asked for once: whoever listens does not start a warehouse that has been stopped.
+                url = url or self._url()
+                with connect(url, component="topics") as connection:
                     connection.execute("LISTEN dteg_topics")
                     self._pass_on(connection, stop)
             except (psycopg.Error, DtegError) as error:

@@ -104,7 +104,7 @@ def test_test_message(alerts, alerts_project):
         ("rules:\n  - {name: r, to: [a], match: {kind: [runs]}}\n", 2, "'run'"),
         ("rules:\n- name: r\n  to: [a]\n  quiet_hours: {from: '22:00', to: '22:00'}\n", 4, "the same time"),
         ("rules:\n- name: r\n  to: [a]\n  quiet_hours: {from: '22:00Z', to: '07:00'}\n", 4, "without a zone"),
-        ("rules:\n- name: r\n  to: [a]\n  quiet_hours: {from: '22:00', to: '07:00', timezone: Moon}\n", 4, "not a time zone"),
+        ("rules:\n- name: r\n  to: [a]\n  quiet_hours: {from: '22:00', to: '07:00', timezone: Moon}\n", 4, "unknown time zone"),
         ("rules: [\n", 1, "not valid YAML"),
     ],
 )  # fmt: skip
