@@ -59,6 +59,7 @@ check: lint types test ## Lint, types and tests: all that CI checks
 test: dev-tools ## Run the tests; choose with PYTEST_ARGS="tests/unit -k retry"
 	@.ci/system-packages
 	@.ci/bootstrap mongodb
+	@.ci/bootstrap forecast
 	@$(PY) -m pytest -rs -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 .PHONY: faults
@@ -91,6 +92,17 @@ bench-registry: dev-tools ## Measure a full registry under load; BENCH_ARGS="--m
 	@.ci/bootstrap mongodb
 	@$(PY) -m benchmarks.registry $(BENCH_ARGS)
 
+.PHONY: bench-datasets
+bench-datasets: dev-tools ## Measure datasets and forecasts against their targets; BENCH_ARGS="--parts join,readers"
+	@.ci/system-packages
+	@.ci/bootstrap forecast
+	@$(PY) -m benchmarks.datasets $(BENCH_ARGS)
+	@$(PY) -m benchmarks.forecasts
+
+.PHONY: bench-ai
+bench-ai: dev-tools ## Measure how flat files are taken apart
+	@$(PY) -m benchmarks.normalize $(BENCH_ARGS)
+
 .PHONY: docs
 docs: dev-tools ## Build the documentation, warnings are errors
 	@if [ -f mkdocs.yml ]; then $(PY) -m mkdocs build --strict; else echo "docs: no mkdocs.yml, nothing to build"; fi
@@ -109,10 +121,12 @@ RUNTIME := --extra all --extra demo --group installer --group build
 lock: dev-tools ## Write the locks again after a change in pyproject.toml; LOCK_ARGS=--upgrade
 	@$(COMPILE) $(LOCK_ARGS) --group installer -o .ci/uv.lock
 	@$(COMPILE) $(LOCK_ARGS) --group mongodb -o .ci/mongodb.lock
+	@$(PY) -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['forecast'])" \
+		| $(COMPILE) $(LOCK_ARGS) - -o .ci/forecast.lock
 	@$(COMPILE) $(WITHOUT_NUMPY) $(LOCK_ARGS) pyproject.toml $(RUNTIME) -o requirements.lock
 	@$(COMPILE) $(WITHOUT_NUMPY) $(LOCK_ARGS) pyproject.toml $(RUNTIME) --group test --group lint -c requirements.lock \
 		-o requirements-dev.lock
-	@if grep -nE '://|^-|@ ' .ci/uv.lock .ci/mongodb.lock requirements.lock requirements-dev.lock; then \
+	@if grep -nE '://|^-|@ ' .ci/uv.lock .ci/mongodb.lock .ci/forecast.lock requirements.lock requirements-dev.lock; then \
 		echo "lock: a host, path or option leaked into the lock" >&2; exit 1; fi
 
 .PHONY: clean

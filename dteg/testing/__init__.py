@@ -4,7 +4,8 @@
 pytest, the rest does not.
 """
 
-from dteg.testing.mariadb import mariadb_database, mariadb_server
+from dteg.testing.freezing import frozen
+from dteg.testing.mariadb import mariadb_database, mariadb_process, mariadb_server
 from dteg.testing.memory import (
     MemoryExtractor,
     MemoryExtractorConfig,
@@ -13,6 +14,7 @@ from dteg.testing.memory import (
     MemoryStore,
 )
 from dteg.testing.nats import nats_server
+from dteg.testing.postgres15 import debian_postgres, tcp_postgres
 from dteg.testing.samples import make_batch, make_context
 from dteg.testing.servers import database, embedded_postgres, fresh_port
 
@@ -23,11 +25,15 @@ __all__ = [
     "MemoryLoaderConfig",
     "MemoryStore",
     "database",
+    "debian_postgres",
     "embedded_postgres",
     "fresh_port",
+    "frozen",
     "make_batch",
     "make_context",
     "mariadb_database",
+    "mariadb_process",
     "mariadb_server",
     "nats_server",
+    "tcp_postgres",
 ]

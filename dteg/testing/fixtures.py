@@ -9,7 +9,8 @@ import pytest
 
 from dteg.connectors.base import Context
 from dteg.core.errors import EnvironmentProblemError
-from dteg.testing.mariadb import mariadb_database, mariadb_server
+from dteg.testing.mariadb import MariadbServer, mariadb_database, mariadb_process, mariadb_server
+from dteg.testing.postgres15 import TcpPostgres, debian_postgres, tcp_postgres
 from dteg.testing.samples import make_context
 from dteg.testing.servers import database, embedded_postgres, empty
 
@@ -73,4 +74,51 @@ def mariadb_server_url() -> Iterator[str]:
 def mariadb_url(mariadb_server_url: str) -> Iterator[str]:
     """URL of an empty database of MariaDB, which is dropped after the test."""
     with mariadb_database(mariadb_server_url) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def mariadb_own_server() -> Iterator[MariadbServer]:
+    """A MariaDB server that a test may stop, start and freeze: nobody else's."""
+    with contextlib.ExitStack() as stack:
+        try:
+            server = stack.enter_context(mariadb_process())
+        except EnvironmentProblemError as error:
+            pytest.skip(f"no MariaDB here: {error}")
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_tcp() -> Iterator[TcpPostgres]:
+    """A PostgreSQL server on 127.0.0.1 that asks for a password, and that a test may stop, start and freeze."""
+    with contextlib.ExitStack() as stack:
+        try:
+            server = stack.enter_context(tcp_postgres())
+        except EnvironmentProblemError as error:
+            pytest.skip(f"no PostgreSQL here: {error}")
+        yield server
+
+
+@pytest.fixture
+def postgres_tcp_database(postgres_tcp: TcpPostgres) -> Iterator[str]:
+    """URL of a fresh database of `postgres_tcp`."""
+    with database(postgres_tcp.url) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def debian_hub() -> Iterator[str]:
+    """URL of the superuser of Debian's PostgreSQL 15, which has mysql_fdw and tds_fdw."""
+    with contextlib.ExitStack() as stack:
+        try:
+            server = stack.enter_context(debian_postgres())
+        except EnvironmentProblemError as error:
+            pytest.skip(f"NO FOREIGN DATA WRAPPERS ARE TESTED: {error}")
+        yield server.url
+
+
+@pytest.fixture
+def debian_hub_database(debian_hub: str) -> Iterator[str]:
+    """URL of a fresh database of `debian_hub`."""
+    with database(debian_hub) as url:
         yield url

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -38,11 +39,54 @@ _SETTINGS = (
 )
 # One statement a line; nobody gets in without the password.
 _ACCOUNTS = """\
-CREATE USER dteg@'127.0.0.1' IDENTIFIED BY '{password}';
+CREATE USER IF NOT EXISTS dteg@'127.0.0.1' IDENTIFIED BY '{password}';
 GRANT ALL ON *.* TO dteg@'127.0.0.1' WITH GRANT OPTION;
 DELETE FROM mysql.global_priv WHERE user NOT IN ('dteg', 'mariadb.sys');
 FLUSH PRIVILEGES;
 """
+
+
+@dataclass(slots=True)
+class MariadbServer:
+    """One server of a test, which can be stopped and brought back.
+
+    Attributes:
+        url: URL of its superuser.
+        command: What starts it.
+        log: What it writes.
+    """
+
+    url: str
+    command: list[str]
+    log: Path
+    _process: "subprocess.Popen[bytes] | None" = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers.
+
+        Raises:
+            EnvironmentProblemError: It does not start; with the end of its log.
+        """
+        with self.log.open("ab") as output:
+            process = subprocess.Popen(
+                self.command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            )
+        self._process = process
+        _wait_for(self.url, process, self.log)
+
+    def stop(self) -> None:
+        """Stop it; its data stays, and `start` brings it back."""
+        if self._process is not None:
+            _stop(self._process)
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Keep it stopped for the block: connections are refused."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
 
 
 @contextlib.contextmanager
@@ -55,7 +99,14 @@ def mariadb_server(*options: str) -> Iterator[str]:
     Raises:
         EnvironmentProblemError: MariaDB is not installed, or does not start; with the end of its log.
     """
-    server, install = _program("mariadbd", "mysqld"), _program("mariadb-install-db", "mysql_install_db")
+    with mariadb_process(*options) as server:
+        yield server.url
+
+
+@contextlib.contextmanager
+def mariadb_process(*options: str) -> Iterator[MariadbServer]:
+    """Start an own MariaDB server like `mariadb_server` does, and yield it itself."""
+    program, install = _program("mariadbd", "mysqld"), _program("mariadb-install-db", "mysql_install_db")
     with tempfile.TemporaryDirectory(prefix="dteg-mariadb-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         as_user = [f"--user={_hand_over(folder)}"] if os.geteuid() == 0 else []
@@ -73,23 +124,22 @@ def mariadb_server(*options: str) -> Iterator[str]:
                 [install, "--no-defaults", f"--datadir={data}", "--skip-test-db",
                  "--auth-root-authentication-method=normal", *as_user],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False,
+                env={**os.environ, "TMPDIR": str(scratch)},
             )  # fmt: skip
-            if made.returncode != 0:
-                raise EnvironmentProblemError(f"MariaDB cannot make its data folder: {_end_of(log)}")
-            process = subprocess.Popen(
-                [server, "--no-defaults", f"--datadir={data}", f"--tmpdir={scratch}",
-                 f"--socket={folder / 'sock'}", f"--port={port}", f"--pid-file={folder / 'pid'}",
-                 f"--init-file={start}", *_SETTINGS, *as_user, *options],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
-            )  # fmt: skip
-        atexit.register(_stop, process)
+        if made.returncode != 0:
+            raise EnvironmentProblemError(f"MariaDB cannot make its data folder: {_end_of(log)}")
+        command = [
+            program, "--no-defaults", f"--datadir={data}", f"--tmpdir={scratch}", f"--socket={folder / 'sock'}",
+            f"--port={port}", f"--pid-file={folder / 'pid'}", f"--init-file={start}", *_SETTINGS, *as_user, *options,
+        ]  # fmt: skip
+        server = MariadbServer(f"mysql://dteg:{password}@127.0.0.1:{port}/mysql", command, log)
+        atexit.register(server.stop)
         try:
-            url = f"mysql://dteg:{password}@127.0.0.1:{port}/mysql"
-            _wait_for(url, process, log)
-            yield url
+            server.start()
+            yield server
         finally:
-            _stop(process)
-            atexit.unregister(_stop)
+            server.stop()
+            atexit.unregister(server.stop)
 
 
 @contextlib.contextmanager
