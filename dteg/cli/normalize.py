@@ -1,0 +1,121 @@
+"""`dteg normalize`: a flat file taken apart into tables, with a proof."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dteg.cli.studio import AsJson
+from dteg.cli.transfers import print_table
+
+if TYPE_CHECKING:
+    from dteg.normalize.service import NormalizeRequest, NormalizeResult
+
+_MAX_REFUSED = 8
+
+
+def normalize(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A file or a URL.")],
+    format_: Annotated[
+        str,
+        typer.Argument(
+            metavar="[FORMAT]", help="csv, tsv, json, jsonl, xlsx or parquet; default: from the name."
+        ),
+    ] = "",
+    *,
+    into: Annotated[
+        str, typer.Option(metavar="SCHEMA", help="Load the tables into this schema of the warehouse.")
+    ] = "",
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Exchange the tables that an earlier run made in SCHEMA.")
+    ] = False,
+    out: Annotated[
+        str, typer.Option(metavar="DIR", help="Write tables, DDL, dbt models, diagram and report.")
+    ] = "",
+    bcnf: Annotated[
+        bool, typer.Option("--bcnf", help="Boyce-Codd normal form instead of the third.")
+    ] = False,
+    lists: Annotated[
+        str,
+        typer.Option(help="Lists in values that become tables: sure (; and |), all (commas too) or none."),
+    ] = "sure",
+    tables: Annotated[str, typer.Option(metavar="csv|parquet", help="Format of the tables in DIR.")] = "csv",
+    name: Annotated[
+        str, typer.Option(help="What the table of the rows is called; default: as the file.")
+    ] = "",
+    why: Annotated[
+        bool, typer.Option("--why", help="Say also which dependencies made no table, and why.")
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Take a flat file apart into tables in third normal form: proved on all rows, or nothing is written."""
+    from dteg.core.project import Project
+    from dteg.normalize.service import Normalizer
+
+    request = _request(
+        format=format_ or None,
+        form="BCNF" if bcnf else "3NF",
+        lists=lists,
+        into=into,
+        replace=replace,
+        out=out,
+        table_format=tables,
+        name=name,
+    )
+    result = Normalizer.of(Project.find()).run(
+        request, file, _say if sys.stderr.isatty() else lambda step: None
+    )
+    if as_json:
+        print(result.model_dump_json())
+        return 0
+    _print(result, why=why)
+    return 0
+
+
+def _request(**values: object) -> "NormalizeRequest":
+    from dteg.normalize.service import NormalizeRequest
+    from dteg.tables.requests import checked
+
+    return checked(NormalizeRequest, **values)
+
+
+def _say(step: str) -> None:
+    print(f"{step} ...", file=sys.stderr)
+
+
+def _print(result: "NormalizeResult", *, why: bool) -> None:
+    plan, proof = result.plan, result.proof
+    if plan.is_normal_already:
+        print(f"{plan.root.name} is in {plan.form} already: nothing to take apart.")
+    rows = [
+        (table.name, f"{table.rows:,}", ", ".join(table.primary_key), ", ".join(table.columns))
+        for table in plan.tables
+    ]
+    print_table(("TABLE", "ROWS", "KEY", "COLUMNS"), rows)
+    print()
+    saved = 100 * (1 - proof.cells_after / proof.cells_before)
+    print(
+        f"Proved on {proof.rows:,} rows: joined again they are the file ({proof.hash_after[-16:]}); keys and references hold."
+    )
+    if proof.exceptions:
+        print(
+            f"{proof.exceptions:,} values differ from what their group has: kept in {plan.root.name}__exceptions."
+        )
+    print(f"{proof.cells_before:,} values became {proof.cells_after:,} ({saved:.0f} % fewer).")
+    for note in plan.notes:
+        print(f"Note: {note}.")
+    if why:
+        refused = sorted(
+            plan.refused, key=lambda each: (len(each.dependency.determinant), -each.dependency.support)
+        )
+        for each in refused[:_MAX_REFUSED]:
+            found = each.dependency
+            print(
+                f"No table for ({', '.join(found.determinant)}) -> {', '.join(found.dependent)}: {each.why}."
+            )
+    if result.into:
+        print(f"Loaded into {result.into}; {result.into}.{plan.root.name}_flat is the file again.")
+    if result.out:
+        print(f"Written to {result.out}: {len(result.files)} files and the report.")
+    if not result.into and not result.out:
+        print("Nothing was written: add --into SCHEMA or --out DIR.")

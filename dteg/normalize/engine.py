@@ -1,0 +1,97 @@
+"""From a flat file to proved tables: profile, search, measure, design, make, verify."""
+
+from dataclasses import dataclass
+
+from dteg.core.errors import QualityGateError
+from dteg.normalize.decompose import decompose, make_exceptions
+from dteg.normalize.design import Design
+from dteg.normalize.discovery import MAX_GROUPS, TIME_LIMIT_S, Candidates, find_candidates
+from dteg.normalize.first_form import Splitting, split_lists
+from dteg.normalize.flat import Flat
+from dteg.normalize.measure import Measured, measure
+from dteg.normalize.models import Choice, Form, Plan, Profile, Proof
+from dteg.normalize.profile import Spread, profile, spreads
+from dteg.normalize.verify import verify
+
+
+@dataclass
+class Analysis:
+    """What is known of a file before anything is decided.
+
+    Attributes:
+        flat: The file.
+        spread: How its columns are spread.
+        profile: What its columns hold.
+        measured: Dependencies, measured in all rows.
+        notes: What a person should know of the search.
+    """
+
+    flat: Flat
+    spread: dict[str, Spread]
+    profile: Profile
+    measured: list[Measured]
+    notes: list[str]
+
+
+@dataclass
+class Normalized:
+    """Tables that are there and proved.
+
+    Attributes:
+        plan: The tables, with their numbers of rows.
+        proof: What was proved.
+        exceptions: SQL type by column that has exceptions.
+    """
+
+    plan: Plan
+    proof: Proof
+    exceptions: dict[str, str]
+
+
+def analyse(flat: Flat, time_limit_s: float = TIME_LIMIT_S) -> Analysis:
+    """Look at a file."""
+    flat.hash_values()
+    spread = spreads(flat)
+    usable = [name for name in flat.columns if spread[name].distinct > 1]
+    candidates = find_candidates(flat, usable, time_limit_s)
+    _drop_keys(flat, spread, candidates)
+    return Analysis(flat, spread, profile(flat, spread), measure(flat, candidates), candidates.notes)
+
+
+def _drop_keys(flat: Flat, spread: dict[str, Spread], candidates: Candidates) -> None:
+    """Leave out what has nearly as many values as the file has rows: it fixes everything and makes no table."""
+    for found in (candidates.exact, candidates.almost):
+        for columns in [
+            each for each in found if any(spread[name].distinct > MAX_GROUPS * flat.rows for name in each)
+        ]:
+            del found[columns]
+
+
+def design(
+    analysis: Analysis, form: Form = "3NF", choice: Choice | None = None, splitting: Splitting = "sure"
+) -> Plan:
+    """Choose the tables.
+
+    Args:
+        analysis: What is known.
+        form: Which form.
+        choice: What somebody chose among what was measured.
+        splitting: Which lists become tables.
+    """
+    plan = Design(analysis.flat, analysis.spread, analysis.measured, form, choice).plan()
+    plan = split_lists(analysis.flat, plan, splitting)
+    return plan.model_copy(update={"notes": [*analysis.notes, *plan.notes]})
+
+
+def normalize(analysis: Analysis, plan: Plan) -> Normalized:
+    """Make the tables of a plan and prove them.
+
+    Raises:
+        QualityGateError: The proof fails; nothing may be written then.
+    """
+    plan = decompose(analysis.flat, plan)
+    exceptions = make_exceptions(analysis.flat, plan)
+    proof = verify(analysis.flat, plan, exceptions)
+    if not proof.holds:
+        raise QualityGateError("the tables are not the file: " + "; ".join(proof.problems[:5]))
+    return Normalized(plan, proof, exceptions)

@@ -1,0 +1,1 @@
+"""Flat files taken apart: REST and pages."""
