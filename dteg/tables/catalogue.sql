@@ -21,7 +21,7 @@ INNER JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
     AND NOT c.relispartition
     AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-    AND (CASE WHEN %(schema)s::text = '' THEN n.nspname <> '_dteg' ELSE n.nspname = %(schema)s END)
+    AND (CASE WHEN %(schema)s::text = '' THEN n.nspname NOT IN ('_dteg', 'ds_cache') ELSE n.nspname = %(schema)s END)
     AND (n.nspname COLLATE "C", c.relname COLLATE "C") > (%(after_schema)s::text, %(after_name)s::text)
 ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C"
 LIMIT %(limit)s;

@@ -80,6 +80,11 @@ class _Elsewhere(Project):
         return self.project
 
 
+def project_in(project: Project, folder: Path) -> Project:
+    """Return the project as a connector sees it whose relative paths begin in another folder."""
+    return _Elsewhere(folder, project)
+
+
 def create_table(
     project: Project, request: CreateRequest, source: Source, listener: Listener | None = None
 ) -> CreatedTable:
@@ -127,7 +132,7 @@ def preview(project: Project, request: CreateRequest, source: Source) -> Preview
 
     place = _Elsewhere(source.folder, project)
     request = _with_geometry(project, request, source)
-    component, config = _extractor(project, request, source)
+    component, config = extractor_of(project, request, source)
     context = Context(place)
     extractor = cast("Extractor[Any]", component.create(config, context))
     with extractor:
@@ -176,7 +181,7 @@ def _pipeline(project: Project, request: CreateRequest, source: Source) -> "Pipe
     from dteg.pipelines.plan import Flow, Part, Pipeline
     from dteg.pipelines.spec import ExtractStep, PipelineSpec
 
-    extractor, config = _extractor(project, request, source)
+    extractor, config = extractor_of(project, request, source)
     loader = find("loader", "postgres", discover(project))
     settings: dict[str, Any] = {
         "table": request.table, "only_new": request.mode == "new", "repeated_keys": "refuse",
@@ -198,9 +203,14 @@ def _load_step(request: CreateRequest) -> "LoadStep":
     )  # fmt: skip
 
 
-def _extractor(
+def extractor_of(
     project: Project, request: CreateRequest, source: Source
 ) -> "tuple[Component, ConnectorConfig]":
+    """Return what reads the file, and how: with the delimiter that its first line shows.
+
+    Raises:
+        ConfigError: The request does not fit the file.
+    """
     from dteg.connectors.discovery import discover, find
 
     component = find("extractor", "files", discover(project))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from dteg.connectors.http.config import HttpConfig
+from dteg.connectors.http.guard import GuardedTransport, backend_in_use
 from dteg.connectors.http.origin import without_query
 from dteg.connectors.http.response import HttpResponse
 from dteg.core.errors import ConnectorError, PermanentError, TransientError
@@ -64,6 +65,8 @@ class Transport:
         self._config = config
         self._component = component
         self._client: httpx.Client | None = None
+        # Known now, because requests may be sent in another thread.
+        self._backend = backend_in_use()
 
     def send(self, request: HttpRequest) -> HttpResponse:
         """Send once and read the whole answer, whatever its status.
@@ -101,7 +104,13 @@ class Transport:
         headers = httpx.Headers({"User-Agent": "dteg", "Accept": "application/json"})
         headers.update(self._config.headers)
         trusted = _tls_context(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
-        return httpx.Client(verify=trusted, timeout=timeout, headers=headers, follow_redirects=False)
+        if self._backend is None:
+            return httpx.Client(verify=trusted, timeout=timeout, headers=headers, follow_redirects=False)
+        # Through no proxy of the environment: it would resolve names by itself.
+        guarded = GuardedTransport(self._backend, trusted)
+        return httpx.Client(
+            transport=guarded, timeout=timeout, headers=headers, follow_redirects=False, trust_env=False
+        )
 
     def _read(self, answer: httpx.Response, request: HttpRequest) -> bytes:
         deadline = time.monotonic() + self._config.request_timeout_s

@@ -1,0 +1,1 @@
+"""Dictionaries over HTTP and in the browser."""

@@ -1,0 +1,1 @@
+"""Sources over HTTP and in the browser."""
