@@ -201,6 +201,8 @@ def _command(
     command: list[str | Path] = [
         postgres_program("pg_dump", major), "--format=custom", "--compress=0", "--no-password", "--encoding=UTF8",
         f"--snapshot={snapshot}", f"--lock-wait-timeout={LOCK_WAIT}", f"--dbname={conninfo}",
+        # The rows of datasets are made anew from their sources, which a restore cannot reach.
+        "--exclude-table-data=ds_cache.*",
     ]  # fmt: skip
     if role:
         command.append(f"--role={role}")

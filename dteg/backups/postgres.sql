@@ -62,6 +62,8 @@ FROM pg_class AS c
 INNER JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE
     c.relkind IN ('r', 'm')
+    -- Rows of datasets are left out of dumps.
+    AND NOT (c.relkind = 'm' AND n.nspname = 'ds_cache')
     AND c.relpersistence <> 't'
     AND n.nspname NOT LIKE 'pg\_%'
     AND n.nspname <> 'information_schema'

@@ -180,7 +180,6 @@ class Actions:
             {},
             lambda name, given: RefreshDatasetAction(dataset=name),
             "Refresh a dataset.",
-            available=False,
         ),
         Form(
             ("metadata",),

@@ -10,7 +10,13 @@ from dteg.core.clock import Clock, utc_now
 from dteg.core.errors import ConfigError, ConflictError, DtegError
 from dteg.core.project import Project
 from dteg.core.schedules import check_cron, check_timezone, describe, next_times
-from dteg.cron.actions import RunPipelineAction, action_text, parse_action, require_available
+from dteg.cron.actions import (
+    RefreshDatasetAction,
+    RunPipelineAction,
+    action_text,
+    parse_action,
+    require_available,
+)
 from dteg.cron.files import CronFiles
 from dteg.cron.models import CronJob, CronPreview, CronRun, JobState, NewCronJob
 from dteg.cron.scheduler import Scheduler, StoredDagster, scheduler_of
@@ -51,6 +57,7 @@ class CronJobs:
         Raises:
             ConfigError: Its action or schedule is wrong, or Dagster cannot load it.
             ConflictError: There is one of this name.
+            NotFoundError: There is no such dataset.
             NotAvailableError: The action belongs to a part that does not exist yet.
             UnavailableError: Dagster is starting, and cannot be told.
         """
@@ -158,11 +165,18 @@ class CronJobs:
         require_available(action)
         if isinstance(action, RunPipelineAction):
             self._require_pipeline(action.pipeline)
+        if isinstance(action, RefreshDatasetAction):
+            self._require_dataset(action.dataset)
         values = {
             "name": new.name, "schedule": new.schedule, "timezone": new.timezone, "enabled": new.enabled,
             "action": action_text(action), "description": new.description,
         }  # fmt: skip
         return CronSpec.model_validate({name: value for name, value in values.items() if value != ""})
+
+    def _require_dataset(self, name: str) -> None:
+        from dteg.datasets.service import Datasets
+
+        Datasets.of(self.project).get(name)
 
     def _require_pipeline(self, name: str) -> None:
         from dteg.pipelines.plan import find_pipeline_file, load_pipeline

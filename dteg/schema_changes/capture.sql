@@ -159,7 +159,7 @@ BEGIN
             row_number() OVER () AS place, c.classid, c.objid, c.command_tag, c.object_type, c.schema_name,
             c.object_identity, _dteg.schema_relation_of(c.classid, c.objid) AS relation
         FROM pg_event_trigger_ddl_commands() AS c
-        WHERE NOT c.in_extension AND coalesce(c.schema_name, '') !~ '^(pg_temp|pg_toast|_dteg$)'
+        WHERE NOT c.in_extension AND coalesce(c.schema_name, '') !~ '^(pg_temp|pg_toast|(_dteg|ds_cache)$)'
             AND NOT (c.object_type = 'schema' AND c.object_identity = '_dteg')
             AND NOT (c.object_type = 'trigger' AND c.object_identity LIKE 'dteg\_truncate on %')
     ), kept AS (
@@ -168,7 +168,7 @@ BEGIN
         FROM commands AS c
         WHERE NOT EXISTS (
             SELECT FROM pg_class AS r JOIN pg_namespace AS n ON n.oid = r.relnamespace
-            WHERE r.oid = c.relation AND (r.relpersistence = 't' OR n.nspname = '_dteg' OR n.nspname ~ '^pg_'))
+            WHERE r.oid = c.relation AND (r.relpersistence = 't' OR n.nspname IN ('_dteg', 'ds_cache') OR n.nspname ~ '^pg_'))
         ORDER BY
             coalesce('r' || c.relation, c.classid || '.' || c.objid, 'n' || c.place), c.command_tag <> tg_tag, c.place
     )
@@ -208,7 +208,7 @@ BEGIN
     END IF;
     WITH dropped AS MATERIALIZED (
         SELECT row_number() OVER () AS place, d.* FROM pg_event_trigger_dropped_objects() AS d
-        WHERE NOT d.is_temporary AND coalesce(d.schema_name, '') !~ '^(pg_temp|pg_toast|_dteg$)'
+        WHERE NOT d.is_temporary AND coalesce(d.schema_name, '') !~ '^(pg_temp|pg_toast|(_dteg|ds_cache)$)'
             AND NOT (d.object_type = 'schema' AND d.object_name = '_dteg')
             AND NOT (d.object_type = 'trigger' AND d.object_identity LIKE 'dteg\_truncate on %')
     ), parts AS (

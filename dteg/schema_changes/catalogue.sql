@@ -34,7 +34,7 @@ SELECT
 FROM pg_class AS o
 JOIN pg_namespace AS n ON n.oid = o.relnamespace
 WHERE {only} AND o.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND o.relpersistence <> 't'
-    AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('_dteg', 'information_schema')
+    AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('_dteg', 'ds_cache', 'information_schema')
     AND NOT EXISTS (
         SELECT FROM pg_depend AS d
         WHERE d.classid = 'pg_class'::regclass AND d.objid = o.oid AND d.objsubid = 0
@@ -49,7 +49,7 @@ SELECT
         'definition', md5(concat_ws('|', o.prosrc, o.probin, o.prolang, o.provolatile, o.proconfig::text)))
 FROM pg_proc AS o
 JOIN pg_namespace AS n ON n.oid = o.pronamespace
-WHERE {only} AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('_dteg', 'information_schema')
+WHERE {only} AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('_dteg', 'ds_cache', 'information_schema')
     AND NOT EXISTS (
         SELECT FROM pg_depend AS d
         WHERE d.classid = 'pg_proc'::regclass AND d.objid = o.oid AND d.deptype = 'e')
@@ -68,7 +68,7 @@ SELECT
             FROM pg_attribute AS a WHERE a.attrelid = o.typrelid AND a.attnum > 0 AND NOT a.attisdropped))
 FROM pg_type AS o
 JOIN pg_namespace AS n ON n.oid = o.typnamespace
-WHERE {only} AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('_dteg', 'information_schema')
+WHERE {only} AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('_dteg', 'ds_cache', 'information_schema')
     AND (o.typtype IN ('e', 'd', 'r')
         OR (o.typtype = 'c' AND EXISTS (SELECT FROM pg_class AS c WHERE c.oid = o.typrelid AND c.relkind = 'c')))
     AND NOT EXISTS (
@@ -79,7 +79,7 @@ SELECT
     'pg_namespace'::regclass::oid, o.oid, 'schema', ''::text, o.nspname::text,
     jsonb_build_object('owner', o.nspowner::bigint)
 FROM pg_namespace AS o
-WHERE {only} AND o.nspname !~ '^pg_' AND o.nspname NOT IN ('_dteg', 'information_schema')
+WHERE {only} AND o.nspname !~ '^pg_' AND o.nspname NOT IN ('_dteg', 'ds_cache', 'information_schema')
 UNION ALL
 SELECT
     'pg_extension'::regclass::oid, o.oid, 'extension', ''::text, o.extname::text,

@@ -1,10 +1,11 @@
 """What of a project works with a table, and what a change of it breaks.
 
-Looked at are pipelines, by their files, and dbt models. A finder for anything else is one more function in
+Looked at are pipelines, by their files, dbt models, and datasets, as the warehouse knows them. A finder for anything else is one more function in
 `FINDERS`.
 """
 
 import re
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,11 +14,15 @@ from dteg.core.errors import DtegError
 from dteg.core.identifiers import TableName
 from dteg.core.project import Project
 from dteg.core.yaml import load_model
+from dteg.datasets.uses import Reader, readers
 from dteg.pipelines.plan import Flow, Pipeline, display_path, load_pipeline, pipeline_files
 from dteg.pipelines.spec import PipelineFile, PipelineSpec
 from dteg.schema_changes.dbt import DbtModels, Model
 from dteg.schema_changes.models import Use
 from dteg.schema_changes.sql_text import names_column, names_table, takes_all_columns
+
+# Files say by their times that they changed; datasets do not, so they are asked for again.
+_DATASETS_KEPT_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class Found:
 
 
 def uses_of(project: Project, table: TableName, database: str | None = None) -> list[Use]:
-    """Return the pipelines and dbt models that work with a table, by kind and name.
+    """Return the pipelines, dbt models and datasets that work with a table, by kind and name.
 
     Views and foreign keys are not among them: those the database knows. A pipeline file that cannot be read counts
     when it names the table.
@@ -67,6 +72,8 @@ class Impact:
         self._pipelines: list[tuple[str, Pipeline | None, str]] | None = None
         self._models: DbtModels | None = None
         self._warehouse: str | None = None
+        self._datasets: list[Reader] = []
+        self._datasets_read_at = -_DATASETS_KEPT_S
 
     def of(self, table: TableName, database: str | None = None) -> list[Found]:
         """Return what works with a table; see `uses_of`."""
@@ -84,6 +91,12 @@ class Impact:
         if self._models is None:
             self._models = DbtModels.of(self.project)
         return self._models
+
+    def datasets(self) -> Sequence[Reader]:
+        """Return the datasets with what they read; none while the warehouse does not run."""
+        if time.monotonic() - self._datasets_read_at > _DATASETS_KEPT_S:
+            self._datasets, self._datasets_read_at = readers(_known_url(self.project)), time.monotonic()
+        return self._datasets
 
     def is_warehouse(self, database: str | None) -> bool:
         """Whether a database is the warehouse's own."""
@@ -278,4 +291,16 @@ def _tested(model: Model) -> frozenset[str]:
     return frozenset(model.columns)
 
 
-FINDERS: list[Finder] = [_pipeline_uses, _model_uses]
+def _dataset_uses(impact: Impact, table: TableName, database: str | None) -> Iterable[Found]:
+    """The datasets that read a table of the warehouse, with the names in their definitions."""
+    if not impact.is_warehouse(database):
+        return
+    for reader in impact.datasets():
+        if reader.reads(table):
+            yield Found(
+                Use(kind="dataset", name=reader.slug, file=reader.file, why="reads it"),
+                (_words(reader.spec),),
+            )
+
+
+FINDERS: list[Finder] = [_pipeline_uses, _model_uses, _dataset_uses]

@@ -11,6 +11,8 @@ from dteg.schema_changes.images import PG_CLASS, Image, Images, Key, column_chan
 from dteg.schema_changes.models import ColumnChange
 
 _SWAPPED = re.compile(r"__dbt_(?:tmp|backup)\w*$")
+# Each refresh of a dataset gives its view another relation to read.
+_DATASETS = "ds"
 """dbt builds a table under such a name and then renames it."""
 
 
@@ -205,9 +207,11 @@ def _made(event: Event, images: Images) -> Draft | None:
 
 
 def _swapped(draft: Draft, images: Images) -> None:
-    """See through dbt's way to replace a table: what matters is whether the new one looks like the old one."""
+    """See through the ways of dbt and datasets to replace a table: what matters is whether the new one looks like the old."""
     after, before = draft.after, draft.before
     assert after is not None
+    if before is not None and after.schema == _DATASETS and after.kind == before.kind == "view":
+        draft.routine = not column_changes(before, after)
     if _SWAPPED.search(after.name):
         draft.routine = True
     elif before is not None and _SWAPPED.search(before.name):

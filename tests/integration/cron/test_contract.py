@@ -63,7 +63,9 @@ def test_refusals_are_the_same_errors(cron, studio_project):
             ask("nihgtly")
     with pytest.raises(ConfigError, match="no action of a cron job"):
         cron.add(make_new("other", action="make coffee"))
-    with pytest.raises(NotAvailableError, match="refresh dataset"):
+    with pytest.raises(NotAvailableError, match="metadata"):
+        cron.add(make_new("other", action="metadata sales"))
+    with pytest.raises(NotFoundError, match="no dataset 'sales'"):
         cron.add(make_new("other", action="refresh dataset sales"))
     with pytest.raises(ConfigError, match="nowhere"):
         cron.add(make_new("other", action="run pipeline nowhere"))

@@ -14,7 +14,8 @@ def test_job_is_added_stopped_and_removed_by_forms(studio):
     assert "No jobs yet" in browser.get("/cron").text
     form = browser.get("/cron/new").text
     assert "At 02:00 every day" in form
-    assert "refresh dataset" not in form  # what this version cannot run is not offered
+    assert "refresh dataset" in form
+    assert "metadata" not in form  # what this version cannot run is not offered
 
     shown = send(
         studio, browser, "/cron", do="preview", name="nightly", schedule="0 9 * * 1-5", timezone="Asia/Seoul"
@@ -52,7 +53,8 @@ def test_job_is_added_stopped_and_removed_by_forms(studio):
         ({"schedule": "often"}, "Schedule"),
         ({"name": "Nightly Backup"}, "Name"),
         ({"subject": ""}, "write backup DATABASE"),
-        ({"kind": "refresh dataset", "subject": "sales"}, "ot available yet"),
+        ({"kind": "metadata", "subject": "sales"}, "ot available yet"),
+        ({"kind": "refresh dataset", "subject": "sales"}, "no dataset"),
         ({"kind": "run pipeline", "subject": "nowhere"}, "nowhere"),
     ],
 )

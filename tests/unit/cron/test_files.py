@@ -65,7 +65,7 @@ def test_wrong_file_is_told_with_its_line(project, text, said):
 
 
 def test_action_of_a_part_that_does_not_exist_is_refused(project):
-    path = write(project, "nightly", "cron: {name: nightly, schedule: 0 2 * * *, action: refresh dataset x}")
+    path = write(project, "nightly", "cron: {name: nightly, schedule: 0 2 * * *, action: metadata x}")
     with pytest.raises(NotAvailableError):
         load_job(path, project)
 

@@ -222,7 +222,7 @@ def test_pipeline_must_be_there(cron, project):
     assert not (project.root / "cron").exists()
 
 
-@pytest.mark.parametrize("action", ["refresh dataset sales", "metadata warehouse"])
+@pytest.mark.parametrize("action", ["metadata warehouse"])
 def test_action_that_does_not_exist_yet_is_not_added(cron, project, action):
     with pytest.raises(NotAvailableError):
         cron.add(make_new(action=action))

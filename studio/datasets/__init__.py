@@ -1,0 +1,1 @@
+"""Datasets: REST, pages, and refreshes by the clock."""
