@@ -28,6 +28,19 @@ _SENDING: ContextVar[bool] = ContextVar("dteg_alerts_sending", default=False)
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture that goes along.
+
+    Attributes:
+        name: Name of the file.
+        png: Its bytes.
+    """
+
+    name: str
+    png: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """What is sent.
 
@@ -37,6 +50,7 @@ class Message:
         severity: How much somebody should care.
         occurrence: The same for programs.
         id: The same for each attempt, so that a receiver can tell a second arrival from a second message.
+        picture: A chart, for services that take files.
     """
 
     title: str
@@ -44,6 +58,7 @@ class Message:
     severity: Severity = Severity.INFO
     occurrence: Mapping[str, Any] = field(default_factory=dict)
     id: str = ""
+    picture: Picture | None = None
 
 
 class Channel(Protocol):
@@ -91,6 +106,7 @@ class AppriseChannel:
                 title=message.title,
                 notify_type=_notify_type(message),
                 body_format="text",
+                attach=_attachment(message),
                 log_callback=lambda entry, _service: lines.append(entry.message),
                 log_level=logging.WARNING,
             )
@@ -168,6 +184,16 @@ def _mark(service: Any, message: Message) -> str:
         service.payload_extras = {**extras, **service.payload_extras}
         return message.body
     return message.body if not message.id or kind == "NotifyEmail" else f"{message.body}\n{message.id}"
+
+
+def _attachment(message: Message) -> Any:
+    """Return the picture as Apprise takes it; services without files leave it out."""
+    if message.picture is None:
+        return None
+    from apprise.attachment.memory import AttachMemory
+
+    build: Any = AttachMemory
+    return build(content=message.picture.png, name=message.picture.name, mimetype="image/png")
 
 
 def _notify_type(message: Message) -> str:

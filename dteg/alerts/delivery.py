@@ -15,6 +15,7 @@ from psycopg.rows import dict_row
 from dteg.alerts.channels import Channel, Message
 from dteg.alerts.matters import SQL
 from dteg.alerts.models import Sent, Severity
+from dteg.alerts.pictures import WAIT_S, Pictures
 from dteg.core.errors import DtegError, TransientError
 
 MAX_ATTEMPTS = 8
@@ -52,6 +53,7 @@ def deliver(
     message_s: float = MESSAGE_S,
     round_s: float = ROUND_S,
     stop: threading.Event,
+    pictures: Pictures | None = None,
 ) -> Sent:
     """Send what is due, and write down what became of each message as soon as that is known.
 
@@ -64,6 +66,7 @@ def deliver(
         message_s: Seconds that one message may take; then it has failed.
         round_s: Seconds within which sending begins; what is left waits for the next round.
         stop: Ends the round when it is set; what is on its way then is sent again.
+        pictures: Charts that go along.
     """
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(SQL["due"], {"now": now(), "limit": _PART}).fetchall()
@@ -73,10 +76,11 @@ def deliver(
     senders = [_Sender(name, messages) for name, messages in waiting.items()]
     results: _Results = SimpleQueue()
     closing = threading.Event()
+    message_of = _Messages(pictures, min(WAIT_S, message_s / 2))
     for sender in senders:
         # Daemons, and no pool, which the end of the program would wait for.
         threading.Thread(
-            target=_send_all, args=(channel_of, sender, results, closing), name=f"alerts {sender.name}", daemon=True
+            target=_send_all, args=(channel_of, message_of, sender, results, closing), name=f"alerts {sender.name}", daemon=True
         ).start()  # fmt: skip
     sent = Sent()
     end = time.monotonic() + round_s
@@ -109,6 +113,7 @@ def _hanging(senders: Sequence[_Sender], message_s: float) -> list[_Result]:
 
 def _send_all(
     channel_of: Callable[[str], Channel],
+    message_of: "_Messages",
     sender: _Sender,
     results: _Results,
     closing: threading.Event,
@@ -117,7 +122,7 @@ def _send_all(
     for row in sender.rows:
         error: DtegError | None = None
         try:
-            channel_of(sender.name).send(_message(row))
+            channel_of(sender.name).send(message_of(row))
         except DtegError as known:
             error = known
         except Exception as unknown:  # noqa: BLE001 - a plug-in of the sender must not end the deliveries
@@ -129,10 +134,24 @@ def _send_all(
             return
 
 
-def _message(row: Row) -> Message:
-    return Message(
-        row["title"], row["body"], Severity(row["severity"]), row["occurrence"], f"dteg-alert-{row['id']}"
-    )
+@dataclass(frozen=True, slots=True)
+class _Messages:
+    """Makes messages of rows.
+
+    Attributes:
+        pictures: Charts that go along.
+        wait_s: How long a message waits for its chart.
+    """
+
+    pictures: Pictures | None
+    wait_s: float
+
+    def __call__(self, row: Row) -> Message:
+        """Return the message of a row."""
+        picture, note = self.pictures.of(row["rule"], self.wait_s) if self.pictures else (None, "")
+        body = f"{row['body']}\n{note}" if note else row["body"]
+        severity = Severity(row["severity"])
+        return Message(row["title"], body, severity, row["occurrence"], f"dteg-alert-{row['id']}", picture)
 
 
 def _write(

@@ -130,6 +130,11 @@ class Rule(ConfigModel):
     tell_resolved: bool = Field(True, description="Tell also when it is over.")
     quiet_hours: QuietHours | None = Field(None, description="When to wait.")
     escalate: list[Escalation] = Field([], description="Who hears of it later, in order.")
+    chart: str | None = Field(
+        None,
+        pattern=r"^[a-z][a-z0-9_]{0,40}$",
+        description="Chart whose picture goes along, where there is a place for it.",
+    )
     enabled: bool = Field(True, description="Whether it is in force.")
 
 

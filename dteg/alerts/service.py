@@ -13,6 +13,7 @@ from dteg.alerts.channels import AppriseChannel, Channel, Message, channel_of
 from dteg.alerts.delivery import MESSAGE_S, ROUND_S, deliver
 from dteg.alerts.matters import SQL, Matters
 from dteg.alerts.models import ChannelEntry, Delivery, Matter, Overview, RuleEntry, Sent, Severity
+from dteg.alerts.pictures import pictures_of
 from dteg.alerts.pipelines import channel_of_alert, pipeline_alerts, rule_of
 from dteg.alerts.rules import FILE, AlertsFile, ChannelSpec, Rule, load_file, no_channel
 from dteg.core.clock import Clock, utc_now
@@ -111,6 +112,7 @@ class Alerts:
                 message_s=message_s,
                 round_s=round_s,
                 stop=stop or threading.Event(),
+                pictures=pictures_of(self._project, rules),
             )
             return sent.model_copy(update={"taken_in": taken_in})
 

@@ -10,6 +10,7 @@ from dteg.core.config import ConfigModel
 
 MAX_DAYS = 366
 TOPIC_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,199}$"
+ROLE_PATTERN = r"^[a-z][a-z0-9_-]{0,40}$"
 
 
 class Scope(StrEnum):
@@ -43,6 +44,11 @@ class NewToken(ConfigModel):
         max_length=100,
         description="The only topics it may publish to and subscribe to; default: all of them.",
     )
+    roles: list[Annotated[str, Field(pattern=ROLE_PATTERN)]] = Field(
+        default_factory=list,
+        max_length=20,
+        description="Roles, such as finance: it sees the charts and dashboards that are for one of these only.",
+    )
     expires_days: int = Field(90, ge=1, le=MAX_DAYS, description="Life in days.")
 
     @model_validator(mode="after")
@@ -60,6 +66,7 @@ class Token(BaseModel):
         name: What it is called.
         scopes: What it is good for.
         topics: The only topics it is good for; none: all.
+        roles: Whose charts and dashboards it sees, beside those for everybody.
         created_at: When it was made.
         expires_at: When it ends.
         last_used_at: Within a minute.
@@ -69,6 +76,7 @@ class Token(BaseModel):
     name: str
     scopes: list[Scope]
     topics: list[str]
+    roles: list[str] = []
     created_at: datetime
     expires_at: datetime
     last_used_at: datetime | None

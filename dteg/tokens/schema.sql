@@ -19,3 +19,7 @@ CREATE TABLE _dteg.studio_sessions (
     expires_at timestamptz NOT NULL
 );
 REVOKE ALL ON _dteg.studio_tokens, _dteg.studio_sessions FROM public;
+
+-- name: v2
+-- Dashboards and charts may be for some roles only.
+ALTER TABLE _dteg.studio_tokens ADD COLUMN roles text [] NOT NULL DEFAULT '{}';

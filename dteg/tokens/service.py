@@ -17,7 +17,7 @@ from dteg.tokens.models import MadeToken, NewToken, Token
 MAX_TOKENS = 100
 SESSION_LIFE = timedelta(days=14)
 _DOMAIN = "tokens"
-_COLUMNS = "id, name, scopes, topics, created_at, expires_at, last_used_at"
+_COLUMNS = "id, name, scopes, topics, roles, created_at, expires_at, last_used_at"
 _TOKEN = class_row(Token)
 # Used by the minute: a write for each request would cost more than the request.
 _USED = """
@@ -53,8 +53,8 @@ class Tokens:
         token_id = secrets.token_hex(6)
         secret = f"dteg_studio_{token_id}_{secrets.token_urlsafe(32)}"
         token = Token(
-            id=token_id, name=new.name, scopes=sorted(set(new.scopes)), topics=sorted(set(new.topics)), created_at=now,
-            expires_at=now + timedelta(days=new.expires_days), last_used_at=None,
+            id=token_id, name=new.name, scopes=sorted(set(new.scopes)), topics=sorted(set(new.topics)),
+            roles=sorted(set(new.roles)), created_at=now, expires_at=now + timedelta(days=new.expires_days), last_used_at=None,
         )  # fmt: skip
         with session(self._project, _DOMAIN) as connection:
             row = connection.execute("SELECT count(*) FROM _dteg.studio_tokens").fetchone()
@@ -63,8 +63,8 @@ class Tokens:
             try:
                 connection.execute(
                     "INSERT INTO _dteg.studio_tokens"
-                    " (id, name, secret_hash, scopes, topics, created_at, expires_at) VALUES"
-                    " (%(id)s, %(name)s, %(hash)s, %(scopes)s, %(topics)s, %(created_at)s, %(expires_at)s)",
+                    " (id, name, secret_hash, scopes, topics, roles, created_at, expires_at) VALUES"
+                    " (%(id)s, %(name)s, %(hash)s, %(scopes)s, %(topics)s, %(roles)s, %(created_at)s, %(expires_at)s)",
                     {**token.model_dump(mode="json"), "hash": hash_of(secret)},
                 )
             except psycopg.errors.UniqueViolation:

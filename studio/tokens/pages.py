@@ -39,7 +39,8 @@ def tokens(request: Request) -> Response:
 async def create(request: Request, form: Posted) -> Response:
     """Make a token and show its secret, this once."""
     scopes = await chosen(request, "scopes")
-    wanted = {"name": form.get("name", ""), "scopes": scopes, "topics": form.get("topics", "").split()}
+    wanted = {"name": form.get("name", ""), "scopes": scopes, "topics": form.get("topics", "").split(),
+              "roles": form.get("roles", "").split()}  # fmt: skip
     new, errors = read(NewToken, {**wanted, "expires_days": form.get("expires_days") or 90})
     return await run_in_threadpool(_create, request, new, state(form, errors, scopes=scopes))
 

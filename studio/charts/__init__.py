@@ -1,0 +1,1 @@
+"""Charts and geo layers over HTTP and in the browser."""

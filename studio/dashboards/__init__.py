@@ -1,0 +1,1 @@
+"""Dashboards over HTTP and in the browser."""
