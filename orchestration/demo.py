@@ -1,4 +1,4 @@
-"""What `make demo` runs: every pipeline of the project and its dbt models, through Dagster, in one process.
+"""What `make demo` runs: every pipeline of the project, its dbt models and its datasets, through Dagster, in one process.
 
 Runs and events are kept in the project's Dagster home, where `make dev` shows them.
 """
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import dagster as dg
 
 PROCESS_TAG = "dteg/process"
+PIPELINE, DBT, DATASET = "pipeline", "dbt", "dataset"
 ANSWER = TableName("marts", "carrier_punctuality")
 ANSWER_SQL = """
 select carrier_name, round(mean_arrival_delay_minutes::numeric, 1), share_late_15, flights
@@ -42,6 +43,7 @@ class Stage:
 
     Attributes:
         name: Name of the job.
+        kind: What it runs: a pipeline, the dbt models, or a dataset.
         seconds: How long it took.
         tables: Tables it made: name -> rows, or None where they were not counted.
         passed: Checks that passed.
@@ -50,6 +52,7 @@ class Stage:
     """
 
     name: str
+    kind: str = PIPELINE
     seconds: float = 0.0
     tables: dict[str, int | None] = field(default_factory=dict)
     passed: int = 0
@@ -86,28 +89,41 @@ def run(project: Project, screen: Screen, started: float) -> int:
     with screen.working("Loading Dagster"):
         import dagster as dg
 
-        from orchestration import definitions
-
+        _definitions(PIPELINE)
         pipelines = in_order([load_pipeline(path, project) for path in pipeline_files(project)])
         instance = dg.DagsterInstance.get()
         end_dead_runs(instance)
     stages: list[Stage] = []
     with instance:
-        for pipeline in pipelines:
-            with screen.working(f"Running pipeline {pipeline.name}"):
-                stages.append(run_job(definitions.defs, pipeline.name, instance))
+        for job, kind, what in _jobs(project, pipelines):
+            with screen.working(what):
+                stages.append(run_job(_definitions(kind), job, instance, kind))
             _tell(screen, stages[-1])
             if not stages[-1].succeeded:
                 return report_failure(screen, stages[-1])
-        with screen.working("Building dbt models and running their tests"):
-            from orchestration import definitions_dbt
-
-            stages.append(run_job(definitions_dbt.defs, "dbt_build", instance))
-        _tell(screen, stages[-1])
-        if not stages[-1].succeeded:
-            return report_failure(screen, stages[-1])
     report(screen, stages, url, time.perf_counter() - started)
     return 0
+
+
+def _jobs(project: Project, pipelines: list[Pipeline]) -> list[tuple[str, str, str]]:
+    """Return what is run, in order: the job, its kind, and what the screen says meanwhile."""
+    from orchestration.lib.datasets import in_order as datasets_in_order
+
+    return [
+        *((each.name, PIPELINE, f"Running pipeline {each.name}") for each in pipelines),
+        ("dbt_build", DBT, "Building dbt models and running their tests"),
+        *((f"dataset__{slug}", DATASET, f"Building dataset {slug}") for slug in datasets_in_order(project)),
+    ]
+
+
+def _definitions(kind: str) -> "dg.Definitions":
+    if kind == DBT:
+        from orchestration import definitions_dbt
+
+        return definitions_dbt.defs
+    from orchestration import definitions
+
+    return definitions.defs
 
 
 def in_order(pipelines: list[Pipeline]) -> list[Pipeline]:
@@ -122,12 +138,12 @@ def in_order(pipelines: list[Pipeline]) -> list[Pipeline]:
     return [by_name[name] for name in TopologicalSorter(after).static_order()]
 
 
-def run_job(defs: "dg.Definitions", name: str, instance: "dg.DagsterInstance") -> Stage:
+def run_job(defs: "dg.Definitions", name: str, instance: "dg.DagsterInstance", kind: str = PIPELINE) -> Stage:
     """Run one job in this process and collect what it tells."""
     started = time.perf_counter()
     tags = {PROCESS_TAG: f"{os.getpid()}:{start_time(os.getpid())}"}
     result = defs.resolve_job_def(name).execute_in_process(instance=instance, raise_on_error=False, tags=tags)
-    stage = Stage(name, time.perf_counter() - started)
+    stage = Stage(name.removeprefix("dataset__"), kind, time.perf_counter() - started)
     for event in result.all_events:
         if event.is_step_materialization:
             materialization = event.step_materialization_data.materialization
@@ -214,7 +230,12 @@ def report(screen: Screen, stages: list[Stage], url: str, seconds: float) -> Non
                 tables.add_row(name, f"{counted:,}", stage.name)
         answer = connection.execute(ANSWER_SQL).fetchall()
     screen.say("", tables)
-    screen.say(f"\nChecks: quality rules {told_checks(stages[:-1])}; dbt tests {told_checks(stages[-1:])}")
+    by_kind = {
+        word: [stage for stage in stages if stage.kind == kind]
+        for word, kind in (("quality rules", PIPELINE), ("dbt tests", DBT), ("datasets", DATASET))
+    }
+    told = [f"{word} {told_checks(some)}" for word, some in by_kind.items() if some]
+    screen.say(f"\nChecks: {'; '.join(told)}")
     screen.say(
         "Seconds: "
         + ", ".join(f"{stage.name} {stage.seconds:.1f}" for stage in stages)
@@ -235,7 +256,7 @@ def report(screen: Screen, stages: list[Stage], url: str, seconds: float) -> Non
     for carrier, delay, late, flights in answer:
         question.add_row(str(carrier), f"{delay}", f"{late:.0%}", f"{flights:,}")
     screen.say("", question)
-    _next_steps(screen)
+    _next_steps(screen, [stage.name for stage in stages if stage.kind == DATASET])
 
 
 def count_rows(connection: Any, table: str) -> int:
@@ -247,13 +268,14 @@ def count_rows(connection: Any, table: str) -> int:
     return int(connection.execute(query).fetchone()[0])
 
 
-def _next_steps(screen: Screen) -> None:
+def _next_steps(screen: Screen, datasets: list[str]) -> None:
     beside = Path(sys.executable).with_name("dteg")
     program = "dteg" if shutil.which("dteg") or not beside.exists() else os.path.relpath(beside)
     steps = {
         "make dev": "Dagster's page with these runs, the graph and the checks",
         f"{program} run flights": "one pipeline from the command line",
         f"{program} read {ANSWER}": "the rows behind the answer",
+        **{f"{program} dataset rows {name}": "tables put together without SQL" for name in datasets[:1]},
         "make stop": "stop PostgreSQL",
     }
     screen.say("\nWhat to type next:")

@@ -2,8 +2,20 @@
 
 from orchestration.lib.alerts import AlertsSensors
 from orchestration.lib.cron import CronFolder
+from orchestration.lib.datasets import DatasetsFolder
 from orchestration.lib.folder import PipelinesFolder
+from orchestration.lib.normalize import NormalizedFile
 from orchestration.lib.pipeline import PipelineComponent
 from orchestration.lib.schema_changes import SchemaChangesSensor
+from orchestration.lib.sources import SourcesSensor
 
-__all__ = ["AlertsSensors", "CronFolder", "PipelineComponent", "PipelinesFolder", "SchemaChangesSensor"]
+__all__ = [
+    "AlertsSensors",
+    "CronFolder",
+    "DatasetsFolder",
+    "NormalizedFile",
+    "PipelineComponent",
+    "PipelinesFolder",
+    "SchemaChangesSensor",
+    "SourcesSensor",
+]

@@ -9,7 +9,13 @@ from pydantic import Field
 
 from dteg.core.errors import ConfigError, DtegError, Problem
 from dteg.core.project import Project
-from dteg.cron.actions import BackupAction, PruneAction, RunPipelineAction, VerifyBackupsAction
+from dteg.cron.actions import (
+    BackupAction,
+    PruneAction,
+    RefreshDatasetAction,
+    RunPipelineAction,
+    VerifyBackupsAction,
+)
 from dteg.cron.names import CRON_TAG, schedule_name
 from dteg.cron.spec import CronSpec, cron_files, display, load_job
 from orchestration.lib.backups import backup_job, database_backups, verify_backups
@@ -158,6 +164,10 @@ def operate(context: dg.OpExecutionContext, action: Any, project: Project) -> st
         return report.summary
     if isinstance(action, VerifyBackupsAction):
         return verify_backups(context, project)
+    if isinstance(action, RefreshDatasetAction):
+        from orchestration.lib.user_datasets import refresh_dataset
+
+        return refresh_dataset(context, action.dataset, project)
     raise ConfigError(f"nothing runs the action {type(action).__name__}")
 
 

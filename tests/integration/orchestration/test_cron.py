@@ -110,7 +110,7 @@ def test_broken_files_become_failing_checks_and_the_others_load(folder, instance
     add(folder, "fine", "prune")
     add(folder, "gone", "run pipeline nowhere")
     add(folder, "word", "prune", shedule="x")
-    add(folder, "early", "refresh dataset sales")
+    add(folder, "early", "metadata sales")
     (folder.project.root / "cron" / "torn.yaml").write_text("cron: [")
     made = definitions(folder)
     assert set(schedules(made)) == {"cron__fine"}

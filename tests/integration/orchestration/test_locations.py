@@ -29,7 +29,7 @@ print(json.dumps({
 @pytest.fixture
 def project(tmp_path):
     """A copy of what Dagster reads of this repository, with state of its own."""
-    for name in ("pipelines", "dbt_project"):
+    for name in ("pipelines", "datasets", "dbt_project"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("target", "logs"))
     for name in ("workspace.yaml", "dagster.yaml", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path / name)
@@ -57,6 +57,7 @@ def test_pipelines_load_without_dbt_and_without_a_warehouse(project):
     loaded = json.loads(run_in(project, "-c", PROGRAM).splitlines()[-1])
     assert loaded["heavy"] == []
     assert "raw/flights" in loaded["keys"]
+    assert "ds/daily_delays" in loaded["keys"]
     assert not [key for key in loaded["keys"] if key.startswith("dteg_config/")]
 
 
