@@ -1,9 +1,11 @@
 """Runs the measurements: `python -m benchmarks [startup|transfer|full|summary]`; the first two without a word.
 
 `full` is the run to judge by: one million rows with all peers, six million without the slow ones, and the summary.
+The words topics, backups, tables, datasets, forecasts and normalize have options of their own: `python -m benchmarks topics --help`.
 """
 
 import argparse
+import runpy
 import signal
 import sys
 from dataclasses import replace
@@ -12,6 +14,7 @@ from benchmarks import report, startup, summary, transfer
 from benchmarks.cases import CASES
 from benchmarks.environments import PARTS, PINNED, UnavailableError
 
+OTHERS = ("topics", "backups", "tables", "datasets", "forecasts", "normalize")
 SLOW = ("pandas", "singer")
 ALL_PEERS = [name for name in PINNED if name not in ("data", "tap", "target")] + list(PARTS)
 SLOW_ROUNDS = 3
@@ -26,7 +29,7 @@ def parse() -> argparse.Namespace:
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "what", nargs="?", choices=("startup", "transfer", "full", "summary"), help="only this"
+        "what", nargs="?", choices=("startup", "transfer", "full", "summary", *OTHERS), help="only this"
     )
     parser.add_argument("--rows", type=int, default=200_000, help="rows of lineitem (default 200000)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of each case (default 3)")
@@ -82,6 +85,10 @@ def runs(arguments: argparse.Namespace) -> list[transfer.Wanted]:
 def main() -> None:
     # A kill ends like Ctrl-C: the server and its files go too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if sys.argv[1:2] and sys.argv[1] in OTHERS:
+        module = f"benchmarks.{sys.argv.pop(1)}"
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        return
     arguments = parse()
     if arguments.what == "summary":
         summary.write()

@@ -18,6 +18,8 @@ from benchmarks.registry.wire import Call, Outcome, burst, closed_loop, get, ope
 from dteg.signing import SigningKey
 
 JSON_INDEX = "Accept: application/vnd.pypi.simple.v1+json\r\n"
+# Components that get new versions: thousands of versions of one would be no registry that anybody has.
+PUBLISHED = 100
 # Of 100 requests of the mixed load.
 SHARES = {"index": 35, "index unchanged": 35, "download": 15, "search": 10, "page": 4, "publish": 1}
 BURST_VERSIONS, BURST_TIMES = 20, 10
@@ -188,11 +190,13 @@ def _mixture(load: Load, count: int, folder: Path, key: SigningKey) -> list[Call
         "index": load.index, "index unchanged": load.unchanged, "download": load.download, "search": load.search,
         "page": load.page,
     }  # fmt: skip
-    publisher, published, calls = Publisher(folder, key, "mixed"), 0, []
+    publishers = [Publisher(folder, key, f"mixed-{number}") for number in range(PUBLISHED)]
+    published, calls = 0, []
     for kind in load.draw.choices(list(SHARES), list(SHARES.values()), k=count):
         if kind == "publish":
+            publisher = publishers[published % PUBLISHED]
+            calls.append(publisher.call(f"1.{published // PUBLISHED}.0", load.port, load.registry.token))
             published += 1
-            calls.append(publisher.call(f"1.{published}.0", load.port, load.registry.token))
         else:
             calls.append(makers[kind]())
     return calls

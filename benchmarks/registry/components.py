@@ -16,6 +16,7 @@ from dteg.signing import SigningKey
 COMPONENTS = Path(__file__).parents[2] / "components"
 NEW = "new component"
 _NAMESPACE, _NAME = "benchmark", "tidy"
+_ID = f"{_NAMESPACE}/{_NAME}-processor"
 
 
 def gate(*, quick: bool = False) -> Case:
@@ -88,11 +89,11 @@ def install(rounds: int) -> Case:
             folder = Path(name)
             _publish(Workplace(folder / "maker", market.url), market)
             user = Workplace(folder / "user", market.url, environment="bare")
-            wanted = f"marketplace://{_NAMESPACE}/{_NAME}"
+            wanted = f"marketplace://{_ID}"
             first, _ = _timed(user, "install", wanted)
             walls, cpus = [], []
             for _ in range(rounds):
-                user.run("uninstall", f"{_NAMESPACE}/{_NAME}")
+                user.run("uninstall", _ID)
                 wall, cpu = _timed(user, "install", wanted)
                 walls.append(wall)
                 cpus.append(cpu)

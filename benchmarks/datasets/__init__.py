@@ -1,0 +1,1 @@
+"""What datasets over several databases cost, and what they do while a source is away."""
