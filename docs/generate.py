@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Write docs/reference/{cli,pipeline-file,component-manifest,connectors}.md from the code; with --check compare only and exit with 1."""
+"""Write docs/reference/{cli,pipeline-file,dataset,component-manifest,connectors}.md from the code; with --check compare only and exit with 1."""
 
 import inspect
 import json
@@ -40,6 +40,29 @@ the same as JSON Schema. Not everything that is valid can run: see [what is refu
 MANIFEST_INTRO = """What `dteg.yaml` says about a component; unknown keys are refused, and so are anchors and aliases.
 `dteg component schema` prints the same as JSON Schema. The keys of the component's `config` do not stand here: they
 are taken from its config model. How to make one: [write a connector](../how-to/write-a-connector.md)."""
+
+
+DATASET_INTRO = """One dataset, in `datasets/*.yaml` or by `POST /api/v1/datasets`; unknown keys are refused. What it means:
+[Datasets](../concepts/datasets.md)."""
+
+
+def dataset_page() -> str:
+    """Return the page of the definition of a dataset, with what formulas may call."""
+    from dteg.datasets.functions import FUNCTIONS
+    from dteg.datasets.spec import DatasetSpec
+
+    lines = [
+        NOTICE,
+        "# Dataset",
+        "",
+        DATASET_INTRO,
+        *sections(DatasetSpec.model_json_schema(), "##"),
+        "",
+        "## Functions of formulas",
+        "",
+    ]
+    rows = [(f"`{each.signature}`", each.about) for _, each in sorted(FUNCTIONS.items())]
+    return "\n".join([*lines, *table(("function", "what"), *rows), ""])
 
 
 def cli_page() -> str:
@@ -194,6 +217,7 @@ def main(check: bool) -> int:
     pages = {
         "cli": cli_page(),
         "pipeline-file": file_page,
+        "dataset": dataset_page(),
         "component-manifest": manifest_page,
         "connectors": connectors_page(),
     }

@@ -1,9 +1,9 @@
-"""Takes the pictures of the documentation from the running project: `python docs/screenshots.py [dagster|registry|studio]`.
+"""Takes the pictures of the documentation from the running project: `python docs/screenshots.py [dagster|registry|studio|datasets]`.
 
 The pictures of Dagster need what `make demo` loaded, and Chromium (Debian: apt-get install chromium). Starts Dagster's page on
 a free port, opens it in headless Chromium, and stops it again. Those of the registry show sample data: a registry of
 its own, filled by tests/integration/registry/showcase.py. Those of the studio are taken on the way of
-tests/e2e/studio/journey.py.
+tests/e2e/studio/journey.py, those of datasets on that of dataset_journey.py beside it, which needs MariaDB.
 """
 
 import os
@@ -39,13 +39,15 @@ GROUPS = ("reference", "flights", "departures", "staging", "intermediate", "mart
 def main() -> None:
     """Take all pictures."""
     IMAGES.mkdir(exist_ok=True)
-    wanted = sys.argv[1:] or ["dagster", "registry", "studio"]
+    wanted = sys.argv[1:] or ["dagster", "registry", "studio", "datasets"]
     try:
         with headless_chromium() as browser:
             if "registry" in wanted:
                 take_registry(browser)
             if "studio" in wanted:
                 take_studio(browser)
+            if "datasets" in wanted:
+                take_datasets(browser)
             if "dagster" in wanted:
                 take_dagster(browser)
     except EnvironmentProblemError as error:
@@ -90,6 +92,35 @@ def take_studio(browser: Browser) -> None:
             page = browser.new_page(viewport={"width": 1360, "height": 900}, color_scheme="light")
             page.goto(running.client.post("/login-links")["url"])
             Journey(page, warehouse, Path(name), lambda name: keep(page, name)).walk()
+            page.close()
+
+
+def take_datasets(browser: Browser) -> None:
+    """Join tables of two databases in the studio, and keep pictures of the way to a forecast."""
+    sys.path.insert(0, str(ROOT))
+    from dteg.testing.mariadb import mariadb_database, mariadb_server
+    from dteg.testing.postgres15 import tcp_postgres
+    from dteg.testing.servers import embedded_postgres
+    from studio.testing import empty_project, running_studio
+    from tests.e2e.studio.builder_page import CUSTOMERS, databases
+    from tests.e2e.studio.dataset_journey import DatasetJourney, fill_shop
+
+    with (
+        tempfile.TemporaryDirectory() as name,
+        embedded_postgres() as warehouse,
+        tcp_postgres() as remote,
+        databases(remote.url, crm=CUSTOMERS) as urls,
+        mariadb_server() as mariadb,
+        mariadb_database(mariadb) as shop,
+    ):
+        fill_shop(shop)
+        project = empty_project(Path(name) / "project")
+        os.environ.update(DTEG_POSTGRES_URL=warehouse, DTEG_HOME=str(project.root))
+        with running_studio(project, background=True) as running:
+            page = browser.new_page(color_scheme="light", base_url=running.url)
+            page.set_viewport_size({"width": 1360, "height": 900})
+            page.goto(running.client.post("/login-links")["url"])
+            DatasetJourney(page, running, urls["crm"], shop, lambda name: keep(page, name)).walk()
             page.close()
 
 

@@ -28,6 +28,13 @@ API = "/api/v1"
 CONCEPTS = (
     "home",
     "tables",
+    "normalize",
+    "sources",
+    "dictionaries",
+    "datasets",
+    "snapshots",
+    "dashboards",
+    "charts",
     "schema_changes",
     "backups",
     "cron",

@@ -78,7 +78,7 @@ class Credentials:
             if not good:
                 return NOBODY
             who = _principal(token) if token else OWNER
-            return Principal(who.name, who.scopes, who.topics, who.credential, cookie)
+            return Principal(who.name, who.scopes, who.topics, who.credential, cookie, who.roles)
 
         return self._remembered(f"cookie {hash_of(cookie)}", ask)
 
@@ -152,5 +152,9 @@ def _principal(token: Token | None) -> Principal:
     if token is None:
         return NOBODY
     return Principal(
-        token.name, with_included(token.scopes), frozenset(token.topics), credential=f"token:{token.id}"
+        token.name,
+        with_included(token.scopes),
+        frozenset(token.topics),
+        credential=f"token:{token.id}",
+        roles=frozenset(token.roles),
     )

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def studio_project(postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+def studio_project(postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     """An empty project whose warehouse is an empty database; commands without a studio find it too."""
+    from dteg.sources.relaying import Relaying
     from studio.testing import empty_project
 
     project = empty_project(tmp_path / "project")
@@ -23,7 +24,8 @@ def studio_project(postgres_url: str, tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("DTEG_HOME", str(project.root))
     for name in ("DTEG_STUDIO_URL", "DTEG_STUDIO_TOKEN"):
         monkeypatch.delenv(name, raising=False)
-    return project
+    yield project
+    Relaying(project).stop()  # started by whoever adds a source
 
 
 @pytest.fixture

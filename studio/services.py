@@ -18,8 +18,14 @@ if TYPE_CHECKING:
 
     from dteg.alerts.service import Alerts
     from dteg.backups.service import Backups
+    from dteg.charts.service import Charts
     from dteg.cron.service import CronJobs
+    from dteg.dashboards.service import Dashboards
+    from dteg.datasets.service import Datasets
+    from dteg.dictionaries.service import Dictionaries
     from dteg.schema_changes.service import SchemaChanges
+    from dteg.snapshots.service import Snapshots
+    from dteg.sources.service import Sources
     from dteg.tables.service import Tables
     from dteg.tokens.service import Tokens
     from dteg.topics.service import Topics
@@ -74,6 +80,48 @@ class Services:
         from dteg.tables.service import Tables
 
         return Tables.of(self.project)
+
+    @cached_property
+    def sources(self) -> Sources:
+        """Other databases and files."""
+        from dteg.sources.service import Sources
+
+        return Sources.of(self.project)
+
+    @cached_property
+    def dictionaries(self) -> Dictionaries:
+        """Tables that datasets look values up in."""
+        from dteg.dictionaries.service import Dictionaries
+
+        return Dictionaries.of(self.project)
+
+    @cached_property
+    def datasets(self) -> Datasets:
+        """Rows of several databases, put together."""
+        from dteg.datasets.service import Datasets
+
+        return Datasets.of(self.project)
+
+    @cached_property
+    def snapshots(self) -> Snapshots:
+        """What is remembered of datasets, and expected of them."""
+        from dteg.snapshots.service import Snapshots
+
+        return Snapshots.of(self.project)
+
+    @cached_property
+    def dashboards(self) -> Dashboards:
+        """Charts on a page."""
+        from dteg.dashboards.service import Dashboards
+
+        return Dashboards.of(self.project)
+
+    @cached_property
+    def charts(self) -> Charts:
+        """Charts of datasets, and areas of maps."""
+        from dteg.charts.service import Charts
+
+        return Charts.of(self.project)
 
     @cached_property
     def backups(self) -> Backups:

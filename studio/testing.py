@@ -12,6 +12,7 @@ import httpx
 import uvicorn
 
 from dteg.core.project import Project
+from dteg.sources.relaying import Relaying
 from dteg.studio_client import API, StudioClient
 from dteg.testing.servers import fresh_port
 from dteg.tokens.local import local_token
@@ -94,7 +95,11 @@ def running_studio(project: Project, **settings: Any) -> Iterator[RunningStudio]
     told = StudioSettings.model_validate({"port": port, "background": False, **settings})
     services = Services(project, told)
     with _serving(services), StudioClient(told.url, local_token(project)) as client:
-        yield RunningStudio(told.url, local_token(project), client, services, project)
+        try:
+            yield RunningStudio(told.url, local_token(project), client, services, project)
+        finally:
+            # It goes on without the studio that made it, for commands; a test leaves none.
+            Relaying(project).stop()
 
 
 def empty_project(folder: Path) -> Project:

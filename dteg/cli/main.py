@@ -13,19 +13,26 @@ from click.exceptions import ClickException
 from dteg.cli import (
     alerts,
     backups,
+    charts,
     component,
     components,
     create,
     cron,
+    dashboards,
+    datasets,
+    dictionaries,
     environment,
     login,
     marketplace,
+    normalize,
     pipelines,
     pruning,
     publishing,
     registry,
     scaffold,
     schema_changes,
+    snapshots,
+    sources,
     studio,
     tables,
     test,
@@ -44,10 +51,17 @@ app = typer.Typer(
 app.command("run")(pipelines.run)
 app.add_typer(pipelines.app, name="pipeline")
 app.add_typer(tables.app, name="table")
+app.add_typer(sources.app, name="source")
+app.add_typer(dictionaries.app, name="dictionary")
+app.add_typer(datasets.app, name="dataset")
+app.add_typer(snapshots.app, name="snapshot")
+app.add_typer(dashboards.app, name="dashboard")
+app.add_typer(charts.app, name="chart")
 app.command("tables")(tables.list_)
 app.command("read")(tables.read)
 app.command("delete")(tables.delete)
 app.command("export")(tables.export)
+app.command("normalize")(normalize.normalize)
 app.command("init")(scaffold.init)
 app.command("create")(create.create)
 app.command("test")(test.run_tests)

@@ -156,12 +156,16 @@ def create_token(
     topic: Annotated[
         list[str] | None, typer.Option(help="Only this topic; may be given several times.")
     ] = None,
+    role: Annotated[
+        list[str] | None,
+        typer.Option(help="Sees the charts and dashboards for this role; may be given several times."),
+    ] = None,
     expires: Annotated[str, typer.Option(help="How long it holds, in days or weeks, such as 30d.")] = "90d",
     url: StudioUrl = "",
     as_json: AsJson = False,
 ) -> int:
     """Make a token and print its secret, which is not shown again."""
-    new = _new_token(name, scope, topic or [], expires)
+    new = _new_token(name, scope, topic or [], role or [], expires)
     made = _tokens(url).create(new)
     if as_json:
         print(made.model_dump_json())
@@ -204,7 +208,7 @@ def _tokens(url: str) -> Any:
     return service(Tokens, RemoteTokens, url)
 
 
-def _new_token(name: str, scopes: list[str], topics: list[str], expires: str) -> Any:
+def _new_token(name: str, scopes: list[str], topics: list[str], roles: list[str], expires: str) -> Any:
     from pydantic import ValidationError
 
     from dteg.core.durations import parse_duration
@@ -216,7 +220,7 @@ def _new_token(name: str, scopes: list[str], topics: list[str], expires: str) ->
         if days != int(days):
             raise ConfigError(f"--expires {expires}: write whole days, such as 30d")
         return NewToken.model_validate(
-            {"name": name, "scopes": scopes, "topics": topics, "expires_days": int(days)}
+            {"name": name, "scopes": scopes, "topics": topics, "roles": roles, "expires_days": int(days)}
         )
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, each['loc'])) or 'token'}: {each['msg']}" for each in error.errors()]

@@ -18,6 +18,8 @@ MEDIA_TYPES = {
 _IMMUTABLE = b"public, max-age=31536000, immutable"
 _HASH_CHARACTERS = 12
 _URL = re.compile(r'url\("([\w.-]+)"\)')
+# What a script that is a module asks for: `from "./name.js"`.
+_MODULE = re.compile(r'from "\./([\w.-]+\.js)"')
 STATIC = Path(__file__).parent / "static"
 
 
@@ -50,10 +52,10 @@ class Assets:
         self.prefix = prefix
         self._by_plain_name: dict[str, Asset] = {}
         files = {path.name: path for folder in (STATIC, *folders) for path in sorted(folder.iterdir())}
+        self._files = {name: path for name, path in files.items() if path.suffix in MEDIA_TYPES}
         # Style sheets last: they name other files, whose hashes must be known.
-        for path in sorted(files.values(), key=lambda path: (path.suffix == ".css", path.name)):
-            if path.suffix in MEDIA_TYPES:
-                self._by_plain_name[path.name] = self._load(path)
+        for path in sorted(self._files.values(), key=lambda path: (path.suffix == ".css", path.name)):
+            self._add(path.name)
         self._by_name = {asset.name: asset for asset in self._by_plain_name.values()}
 
     def url(self, name: str) -> str:
@@ -83,8 +85,18 @@ class Assets:
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    def _load(self, path: Path) -> Asset:
+    def _add(self, name: str, above: tuple[str, ...] = ()) -> Asset:
+        """Load a file once, the modules that it imports before it: its own hash holds theirs."""
+        if name in above:
+            raise ValueError(f"modules import each other in a ring: {' -> '.join((*above, name))}")
+        if name not in self._by_plain_name:
+            self._by_plain_name[name] = self._load(self._files[name], (*above, name))
+        return self._by_plain_name[name]
+
+    def _load(self, path: Path, above: tuple[str, ...]) -> Asset:
         content = path.read_bytes()
+        if path.suffix == ".js" and _MODULE.search(text := content.decode()):
+            content = _MODULE.sub(lambda found: f'from "./{self._add(found[1], above).name}"', text).encode()
         if path.suffix == ".css":
             # Two files lie in one folder: the hashed name alone is the relative address.
             text = _URL.sub(lambda found: f'url("{self._hashed(found[1])}")', content.decode())

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 AXE = (Path(__file__).parents[1] / "registry" / "axe" / "axe.min.js").read_text()
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 # Parts of pages, which scripts put where they belong.
-PARTS = ("/cron/preview",)
+PARTS = ("/cron/preview", "/datasets/builder/")
 # With DTEG_SHOTS=FOLDER a picture of each page at each width is kept.
 SHOTS = os.environ.get("DTEG_SHOTS", "")
 

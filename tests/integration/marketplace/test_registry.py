@@ -72,7 +72,7 @@ def test_the_life_of_a_component(dteg, registry, worker, component, tmp_path):
         assert f"passed   {gate}" in done.out
     assert f"{COMPONENT}@1.0.0 is listed, score 90 of 100" in done.out
 
-    registry.run(registry.services.search.refresh())
+    wait_until_searched(registry)
     found = json.loads(dteg.run("search", "numbers", "--json").out)
     assert [each["id"] for each in found["items"]] == [COMPONENT]
     assert "1.0.0" in dteg.run("search", "numbers").out
@@ -224,7 +224,7 @@ def test_members_and_keys_of_a_namespace(dteg, registry):
 
 def test_receipts_are_sent_unless_they_are_not_wanted(dteg, registry, worker, component):
     dteg.run("publish", component(), "--namespace", "streaming")
-    registry.run(registry.services.search.refresh())
+    wait_until_searched(registry)
     dteg.run("install", "numbers", DTEG_NO_RECEIPTS="1")
     assert installs(registry) == 0
     dteg.run("uninstall", "numbers", DTEG_NO_RECEIPTS="1")
@@ -237,13 +237,23 @@ def test_receipts_are_sent_unless_they_are_not_wanted(dteg, registry, worker, co
     assert (dteg.config / "install.pem").read_text() == key
 
 
+def wait_until_searched(registry):
+    """Wait for what the worker writes just after the verdict, and let the search take it over."""
+    for _ in range(500):
+        registry.run(registry.services.search.refresh())
+        if registry.services.search.size:
+            return
+        time.sleep(0.02)
+    pytest.fail("the search does not know the component 10 seconds after its verdict")
+
+
 def installs(registry):
     return registry.request("GET", f"/components/{COMPONENT}/downloads").json()["installs"]
 
 
 def test_a_file_that_was_changed_in_the_registry_is_refused(dteg, registry, worker, component):
     dteg.run("publish", component(), "--namespace", "streaming")
-    registry.run(registry.services.search.refresh())
+    wait_until_searched(registry)
     release = registry.request("GET", f"/components/{COMPONENT}/releases/1.0.0").json()
     path = registry.run(_blob(registry, release["sha256"]))
     data = bytearray(path.read_bytes())

@@ -18,9 +18,12 @@ RULES: tuple[tuple[str, Scope | None], ...] = (
     (r"\w+ (/api/v1)?/backups/(prune|rebuild|[^/]+/restore)", Scope.ADMIN),
     (r"GET /pruning|POST (/api/v1)?/pruning|POST /api/v1/schema-changes/prune", Scope.ADMIN),
     (r"DELETE /api/v1/tables/[^/]+|\w+ /tables/[^/]+/delete", Scope.ADMIN),
+    (r"DELETE /api/v1/dictionaries/[^/]+|\w+ /dictionaries/[^/]+/delete", Scope.ADMIN),
+    (r"GET /dictionaries/[^/]+/(import|import/[^/]+|settings)", Scope.WRITE),
     (r"(DELETE /api/v1/topics/[^/]+|POST /api/v1/topics-prune|\w+ /topics/[^/]+/delete)", Scope.ADMIN),
     # Pages that ask, before a form that changes something.
     (r"GET /.*/(new|upload|upload/[^/]+|remove|stop|delete)", Scope.WRITE),
+    (r"GET /(charts|dashboards)/(choose|[^/]+/edit)", Scope.WRITE),
     (r"GET /api/v1/topics/[^/]+/(messages|events|dead-letters)", Scope.SUBSCRIBE),
     (r"POST /api/v1/topics/[^/]+/groups/[^/]+/(fetch|ack|nack|extend|release)", Scope.SUBSCRIBE),
     (r"PUT /api/v1/topics/[^/]+/groups/[^/]+", Scope.SUBSCRIBE),

@@ -199,13 +199,36 @@ def test_assets_are_named_by_content_compressed_and_kept_for_ever(tmp_path):
     assert Assets([tmp_path]).url("own.css") != name
 
 
+def test_modules_import_each_other_by_their_hashed_names(tmp_path):
+    (tmp_path / "a.js").write_text('import { one } from "./z.js";\n')
+    (tmp_path / "z.js").write_text("export const one = 1;\n")
+    assets = Assets([tmp_path])
+    before = assets.url("a.js")
+    assert assets.url("z.js").rpartition("/")[2].encode() in ask(assets, before)[2]
+    # What an imported module holds is part of the importing one's name: nobody keeps a mixture of two versions.
+    (tmp_path / "z.js").write_text("export const one = 2;\n")
+    assert Assets([tmp_path]).url("a.js") != before
+    (tmp_path / "z.js").write_text('import "./y.js";\nexport { x } from "./a.js";\n')
+    with pytest.raises(ValueError, match=r"in a ring: a\.js -> z\.js -> a\.js"):
+        Assets([tmp_path])
+
+
 def test_the_style_sheets_need_nothing_that_the_policy_forbids():
     static = Path(__file__).parents[3] / "dteg" / "webkit" / "static"
     for path in static.glob("*.css"):
         assert "@import" not in path.read_text(), path
         assert not re.search(r'url\("?(https?:)?//', path.read_text()), path
     licences = {path.stem.rpartition("-")[0] for path in (static.parent / "licences").iterdir()}
-    assert licences == {"pico", "htmx", "inter", "jetbrains-mono"}
+    assert licences == {
+        "pico",
+        "htmx",
+        "inter",
+        "jetbrains-mono",
+        "vega",
+        "vega-lite",
+        "vega-interpreter",
+        "vega-parts",
+    }
 
 
 def test_a_pager_keeps_the_query_and_shows_gaps():
