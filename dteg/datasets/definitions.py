@@ -25,7 +25,14 @@ UNFIT = (ConfigError, NotFoundError, PermanentError)
 
 
 def save(
-    datasets: "Datasets", spec: "DatasetSpec", *, replace: bool, origin: Origin, who: str, file: str
+    datasets: "Datasets",
+    spec: "DatasetSpec",
+    *,
+    replace: bool,
+    origin: Origin,
+    who: str,
+    file: str,
+    revision: int | None = None,
 ) -> Dataset:
     """Save a definition; see `Datasets.save`."""
     from dteg.datasets.spec import dump_spec
@@ -37,6 +44,8 @@ def save(
     values = store.as_json(dump_spec(spec))
     with session(datasets.project, DOMAIN) as connection, connection.transaction():
         _refuse_if_taken(connection, slug, replace=replace, origin=origin)
+        if revision is not None and store.first(connection, "revision", slug=slug) != revision:
+            raise ConflictError(f"dataset {slug} was changed meanwhile: open it again to see how")
         store.run(
             connection, "save", slug=slug, spec=values, hash=hashlib.sha256(values.encode()).hexdigest(),
             origin=origin, file=file, sql=compiled.sql, columns=store.as_json(compiled.columns), who=who,

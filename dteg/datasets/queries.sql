@@ -52,6 +52,9 @@ ON CONFLICT (slug) DO UPDATE SET
     saved_at = CASE WHEN d.spec_hash <> excluded.spec_hash THEN now() ELSE d.saved_at END,
     saved_by = CASE WHEN d.spec_hash <> excluded.spec_hash THEN excluded.saved_by ELSE d.saved_by END
 
+-- name: revision
+SELECT revision FROM _dteg.datasets WHERE slug = %(slug)s FOR UPDATE
+
 -- name: forget_dependencies
 DELETE FROM _dteg.dataset_dependencies WHERE dataset = %(slug)s
 

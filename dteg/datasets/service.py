@@ -63,6 +63,8 @@ class Datasets:
         origin: Origin = "api",
         who: str = "",
         file: str = "",
+        *,
+        revision: int | None = None,
     ) -> Dataset:
         """Save a definition. Nothing is built by that: `refresh` does it.
 
@@ -72,14 +74,18 @@ class Datasets:
             origin: Where it was made.
             who: Who did it.
             file: Its file, relative to the project, for the origin `file`.
+            revision: The revision that was changed, if another one than that shall be kept.
 
         Raises:
             ConfigError: It does not fit its sources; each problem says where in the definition.
-            ConflictError: There is one of this name, or it is made from a file and this is none.
+            ConflictError: There is one of this name, it is made from a file and this is none, or it was changed
+                meanwhile.
         """
         from dteg.datasets import definitions
 
-        return definitions.save(self, spec, replace=replace, origin=origin, who=who, file=file)
+        return definitions.save(
+            self, spec, replace=replace, origin=origin, who=who, file=file, revision=revision
+        )
 
     def apply(self, path: Path, who: str = "") -> Dataset:
         """Save the definition in a YAML file, new or changed.

@@ -180,8 +180,8 @@ def _page(
     elif dataset and dataset.origin == "file":
         read_only = f"It comes from {dataset.file}, and is changed there. Use the YAML here to do so."
     given = {
-        "spec": dataset.spec if dataset else None, "saved": dataset is not None, "read_only": read_only, "begin": begin,
-        "may_preview": who.may(Scope.WRITE), "vocabulary": vocabulary(),
+        "spec": dataset.spec if dataset else None, "revision": dataset.revision if dataset else None,
+        "read_only": read_only, "begin": begin, "may_preview": who.may(Scope.WRITE), "vocabulary": vocabulary(),
     }  # fmt: skip
     return show(request, "datasets_builder.html", dataset=dataset, given=given)
 

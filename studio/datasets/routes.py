@@ -49,6 +49,14 @@ class Definition(BaseModel):
         return parse_spec(self.yaml) if self.yaml is not None else spec_of(self.spec or {})
 
 
+class ChangedDataset(Definition):
+    """Another definition of a dataset."""
+
+    revision: int | None = Field(
+        None, description="The revision that was changed; if there is a newer one, the change is refused."
+    )
+
+
 class NewDataset(Definition):
     """A definition to save."""
 
@@ -159,12 +167,14 @@ def read(request: Request, slug: Slug) -> Response:
 
 
 @router.put("/datasets/{slug}")
-def change(request: Request, slug: Slug, new: Definition, who: Writer) -> Dataset:
+def change(request: Request, slug: Slug, new: ChangedDataset, who: Writer) -> Dataset:
     """Save another definition of a dataset; its rows stay until the next refresh."""
     spec = new.parsed()
     if spec.dataset != slug:
         raise ConfigError(f"the definition is of dataset {spec.dataset!r}, and not of {slug!r}")
-    return services_of(request).datasets.save(spec, replace=True, origin="api", who=who.name)
+    return services_of(request).datasets.save(
+        spec, replace=True, origin="api", who=who.name, revision=new.revision
+    )
 
 
 @router.delete("/datasets/{slug}", dependencies=_ADMIN)

@@ -35,7 +35,7 @@ const given = JSON.parse(document.getElementById("builder-given").textContent);
 
 const app = {
   api: makeApi(root.dataset.csrf),
-  saved: Boolean(given.saved),
+  revision: given.revision ?? null,
   readOnly: given.read_only,
   mayPreview: given.may_preview,
   vocabulary: given.vocabulary,
@@ -195,7 +195,7 @@ app.save = async () => {
   app.ui.saving = true;
   app.render();
   try {
-    await (app.saved ? app.api.put(`/api/v1/datasets/${spec.dataset}`, { spec }) : app.api.post("/api/v1/datasets", { spec }));
+    await (app.revision ? app.api.put(`/api/v1/datasets/${spec.dataset}`, { spec, revision: app.revision }) : app.api.post("/api/v1/datasets", { spec }));
     savedAs = spec;
     location.assign(`/datasets/${spec.dataset}?done=dataset-saved`);
   } catch (error) {

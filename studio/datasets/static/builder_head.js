@@ -8,7 +8,7 @@ const setText = (app, key) => (value) => app.store.change(key, (spec) => {
   if (value) spec[key] = value;
   else delete spec[key];
   // The name follows the title until somebody gives it one of its own, or others use it.
-  if (key === "title" && !app.saved && !app.ui.ownSlug) spec.dataset = value ? slugOf(value, "dataset") : "";
+  if (key === "title" && !app.revision && !app.ui.ownSlug) spec.dataset = value ? slugOf(value, "dataset") : "";
   tidy(spec);
 });
 
@@ -26,7 +26,7 @@ const views = (app) => h("div", { class: "builder-switch", role: "tablist", "ari
 const saveState = (app) => {
   if (app.ui.saving) return "Saving…";
   if (app.ui.saveProblem) return app.ui.saveProblem;
-  return app.readOnly ? app.readOnly : app.dirty() ? "Not saved yet" : app.saved ? "Saved" : "";
+  return app.readOnly ? app.readOnly : app.dirty() ? "Not saved yet" : app.revision ? "Saved" : "";
 };
 
 /** Show the head. */
@@ -37,10 +37,10 @@ export const headView = (app) => {
       text(app, { path: "title", label: "Title", bare: true }, spec.title, setText(app, "title"), { placeholder: "Title of the dataset", class: "builder-big", maxlength: "200" }),
       h("details", { open: app.ui.about || undefined, class: "builder-about" }, h("summary", {}, "Name: ", h("code", {}, spec.dataset || "…")),
         h("div", { class: "builder-two" },
-          text(app, { path: "dataset", label: "Name in addresses, files and SQL", hint: app.saved ? "Others may use it: it stays." : "Small letters, digits and _." }, spec.dataset, (value) => {
+          text(app, { path: "dataset", label: "Name in addresses, files and SQL", hint: app.revision ? "Others may use it: it stays." : "Small letters, digits and _." }, spec.dataset, (value) => {
             app.ui.ownSlug = true;
             app.store.change("dataset", (next) => { next.dataset = value; });
-          }, { disabled: app.saved, maxlength: "41", class: "mono" }),
+          }, { disabled: Boolean(app.revision), maxlength: "41", class: "mono" }),
           text(app, { path: "description", label: "What it is for" }, spec.description, setText(app, "description"))))),
     h("div", { class: "builder-line builder-acts" },
       h("button", { type: "button", class: "quiet-button small-button", disabled: !mayUndo, title: "Undo (Ctrl+Z)", onclick: () => app.store.undo() }, "Undo"),

@@ -161,6 +161,14 @@ def test_http_access_and_bodies(studio, datasets):
     assert studio.request("POST", "/datasets/validate", json=both).status_code == 422
     assert studio.request("PUT", "/datasets/other", json={"yaml": SALES}).status_code == 422
     assert studio.request("PUT", "/datasets/sales", json={"yaml": SALES}).json()["revision"] == 1
+    mine, yours = (SALES.replace("title: Sales", f"title: {title}") for title in ("Mine", "Yours"))
+    changed_first = studio.request("PUT", "/datasets/sales", json={"yaml": mine, "revision": 1})
+    assert changed_first.json()["revision"] == 2
+    too_late = studio.request("PUT", "/datasets/sales", json={"yaml": yours, "revision": 1})
+    assert too_late.status_code == 409
+    assert "changed meanwhile" in too_late.text
+    assert studio.request("GET", "/datasets/sales").json()["title"] == "Mine"
+    assert studio.request("PUT", "/datasets/sales", json={"yaml": SALES}).json()["revision"] == 3
     assert studio.client.get("/dataset-schema")["properties"]["sources"]
     assert studio.request("GET", "/datasets/Not-A-Slug").status_code == 422
     assert studio.client.get("/dataset-runs/unknown") == {"generation": None}
