@@ -100,8 +100,9 @@ bench-datasets: dev-tools ## Measure datasets and forecasts against their target
 	@$(PY) -m benchmarks.forecasts
 
 .PHONY: bench-ai
-bench-ai: dev-tools ## Measure how flat files are taken apart
+bench-ai: dev-tools ## Measure how flat files are taken apart, and the metadata cache
 	@$(PY) -m benchmarks.normalize $(BENCH_ARGS)
+	@$(PY) -m benchmarks.metadata
 
 .PHONY: docs
 docs: dev-tools ## Build the documentation, warnings are errors

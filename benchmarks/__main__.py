@@ -1,7 +1,7 @@
 """Runs the measurements: `python -m benchmarks [startup|transfer|full|summary]`; the first two without a word.
 
 `full` is the run to judge by: one million rows with all peers, six million without the slow ones, and the summary.
-The words topics, backups, tables, datasets, forecasts and normalize have options of their own: `python -m benchmarks topics --help`.
+The words topics, backups, tables, datasets, forecasts, normalize and metadata have options of their own: `python -m benchmarks topics --help`.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from benchmarks import report, startup, summary, transfer
 from benchmarks.cases import CASES
 from benchmarks.environments import PARTS, PINNED, UnavailableError
 
-OTHERS = ("topics", "backups", "tables", "datasets", "forecasts", "normalize")
+OTHERS = ("topics", "backups", "tables", "datasets", "forecasts", "normalize", "metadata")
 SLOW = ("pandas", "singer")
 ALL_PEERS = [name for name in PINNED if name not in ("data", "tap", "target")] + list(PARTS)
 SLOW_ROUNDS = 3

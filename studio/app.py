@@ -28,6 +28,7 @@ API = "/api/v1"
 CONCEPTS = (
     "home",
     "tables",
+    "metadata",
     "normalize",
     "sources",
     "dictionaries",

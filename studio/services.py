@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from dteg.topics.service import Topics
     from studio.background import Worker
     from studio.credentials import Credentials
+    from studio.metadata.askers import Askers
 
 
 def services_of(connection: HTTPConnection) -> Services:
@@ -157,3 +158,10 @@ class Services:
         from dteg.alerts.service import Alerts
 
         return Alerts.of(self.project)
+
+    @cached_property
+    def askers(self) -> Askers:
+        """Who answers questions in words."""
+        from studio.metadata.askers import Askers
+
+        return Askers(self.project)

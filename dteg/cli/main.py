@@ -24,6 +24,7 @@ from dteg.cli import (
     environment,
     login,
     marketplace,
+    metadata,
     normalize,
     pipelines,
     pruning,
@@ -62,6 +63,7 @@ app.command("read")(tables.read)
 app.command("delete")(tables.delete)
 app.command("export")(tables.export)
 app.command("normalize")(normalize.normalize)
+app.add_typer(metadata.app, name="metadata")
 app.command("init")(scaffold.init)
 app.command("create")(create.create)
 app.command("test")(test.run_tests)

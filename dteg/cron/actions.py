@@ -187,7 +187,6 @@ class Actions:
             {},
             lambda name, given: MetadataAction(name=name),
             "Collect metadata.",
-            available=False,
         ),
     )
 

@@ -11,6 +11,7 @@ from dteg.core.errors import ConfigError, ConflictError, DtegError
 from dteg.core.project import Project
 from dteg.core.schedules import check_cron, check_timezone, describe, next_times
 from dteg.cron.actions import (
+    MetadataAction,
     RefreshDatasetAction,
     RunPipelineAction,
     action_text,
@@ -57,7 +58,7 @@ class CronJobs:
         Raises:
             ConfigError: Its action or schedule is wrong, or Dagster cannot load it.
             ConflictError: There is one of this name.
-            NotFoundError: There is no such dataset.
+            NotFoundError: There is no such dataset or source.
             NotAvailableError: The action belongs to a part that does not exist yet.
             UnavailableError: Dagster is starting, and cannot be told.
         """
@@ -167,6 +168,8 @@ class CronJobs:
             self._require_pipeline(action.pipeline)
         if isinstance(action, RefreshDatasetAction):
             self._require_dataset(action.dataset)
+        if isinstance(action, MetadataAction):
+            self._require_source(action.name)
         values = {
             "name": new.name, "schedule": new.schedule, "timezone": new.timezone, "enabled": new.enabled,
             "action": action_text(action), "description": new.description,
@@ -177,6 +180,13 @@ class CronJobs:
         from dteg.datasets.service import Datasets
 
         Datasets.of(self.project).get(name)
+
+    def _require_source(self, name: str) -> None:
+        from dteg.sources.models import WAREHOUSE
+        from dteg.sources.service import Sources
+
+        if name != WAREHOUSE:
+            Sources.of(self.project).get(name)
 
     def _require_pipeline(self, name: str) -> None:
         from dteg.pipelines.plan import find_pipeline_file, load_pipeline

@@ -4,6 +4,7 @@ from orchestration.lib.alerts import AlertsSensors
 from orchestration.lib.cron import CronFolder
 from orchestration.lib.datasets import DatasetsFolder
 from orchestration.lib.folder import PipelinesFolder
+from orchestration.lib.metadata_cache import MetadataCache
 from orchestration.lib.normalize import NormalizedFile
 from orchestration.lib.pipeline import PipelineComponent
 from orchestration.lib.schema_changes import SchemaChangesSensor
@@ -13,6 +14,7 @@ __all__ = [
     "AlertsSensors",
     "CronFolder",
     "DatasetsFolder",
+    "MetadataCache",
     "NormalizedFile",
     "PipelineComponent",
     "PipelinesFolder",

@@ -11,6 +11,7 @@ from dteg.core.errors import ConfigError, DtegError, Problem
 from dteg.core.project import Project
 from dteg.cron.actions import (
     BackupAction,
+    MetadataAction,
     PruneAction,
     RefreshDatasetAction,
     RunPipelineAction,
@@ -168,6 +169,10 @@ def operate(context: dg.OpExecutionContext, action: Any, project: Project) -> st
         from orchestration.lib.user_datasets import refresh_dataset
 
         return refresh_dataset(context, action.dataset, project)
+    if isinstance(action, MetadataAction):
+        from orchestration.lib.metadata_cache import collect_metadata
+
+        return collect_metadata(context, action.name, project)
     raise ConfigError(f"nothing runs the action {type(action).__name__}")
 
 

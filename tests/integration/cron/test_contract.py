@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dteg.core.errors import ConfigError, ConflictError, NotAvailableError, NotFoundError
+from dteg.core.errors import ConfigError, ConflictError, NotFoundError
 from dteg.cron import CronJobs, NewCronJob
 from dteg.cron.models import JobState
 from dteg.cron.remote import RemoteCronJobs
@@ -63,7 +63,7 @@ def test_refusals_are_the_same_errors(cron, studio_project):
             ask("nihgtly")
     with pytest.raises(ConfigError, match="no action of a cron job"):
         cron.add(make_new("other", action="make coffee"))
-    with pytest.raises(NotAvailableError, match="metadata"):
+    with pytest.raises(NotFoundError, match="no source 'sales'"):
         cron.add(make_new("other", action="metadata sales"))
     with pytest.raises(NotFoundError, match="no dataset 'sales'"):
         cron.add(make_new("other", action="refresh dataset sales"))

@@ -15,7 +15,7 @@ def test_job_is_added_stopped_and_removed_by_forms(studio):
     form = browser.get("/cron/new").text
     assert "At 02:00 every day" in form
     assert "refresh dataset" in form
-    assert "metadata" not in form  # what this version cannot run is not offered
+    assert "metadata" in form
 
     shown = send(
         studio, browser, "/cron", do="preview", name="nightly", schedule="0 9 * * 1-5", timezone="Asia/Seoul"
@@ -53,7 +53,7 @@ def test_job_is_added_stopped_and_removed_by_forms(studio):
         ({"schedule": "often"}, "Schedule"),
         ({"name": "Nightly Backup"}, "Name"),
         ({"subject": ""}, "write backup DATABASE"),
-        ({"kind": "metadata", "subject": "sales"}, "ot available yet"),
+        ({"kind": "metadata", "subject": "sales"}, "no source"),
         ({"kind": "refresh dataset", "subject": "sales"}, "no dataset"),
         ({"kind": "run pipeline", "subject": "nowhere"}, "nowhere"),
     ],

@@ -4,7 +4,7 @@ import textwrap
 
 import pytest
 
-from dteg.core.errors import ConfigError, NotAvailableError
+from dteg.core.errors import ConfigError
 from dteg.core.project import Project
 from dteg.cron.files import CronFiles, rendered
 from dteg.cron.spec import CronSpec, cron_files, load_job
@@ -64,10 +64,9 @@ def test_wrong_file_is_told_with_its_line(project, text, said):
     assert said in str(caught.value)
 
 
-def test_action_of_a_part_that_does_not_exist_is_refused(project):
+def test_action_of_metadata_is_read(project):
     path = write(project, "nightly", "cron: {name: nightly, schedule: 0 2 * * *, action: metadata x}")
-    with pytest.raises(NotAvailableError):
-        load_job(path, project)
+    assert load_job(path, project).parsed.name == "x"
 
 
 @pytest.mark.parametrize(

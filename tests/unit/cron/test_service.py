@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dteg.core.errors import ConfigError, ConflictError, NotAvailableError, NotFoundError, UnavailableError
+from dteg.core.errors import ConfigError, ConflictError, NotFoundError, UnavailableError
 from dteg.core.project import Project
 from dteg.cron.models import CronRun, JobState, NewCronJob, RunState
 from dteg.cron.service import CronJobs
@@ -222,11 +222,8 @@ def test_pipeline_must_be_there(cron, project):
     assert not (project.root / "cron").exists()
 
 
-@pytest.mark.parametrize("action", ["metadata warehouse"])
-def test_action_that_does_not_exist_yet_is_not_added(cron, project, action):
-    with pytest.raises(NotAvailableError):
-        cron.add(make_new(action=action))
-    assert not (project.root / "cron").exists()
+def test_metadata_of_the_warehouse_needs_no_source(cron):
+    assert cron.add(make_new(action="metadata warehouse")).action == "metadata warehouse"
 
 
 def test_preview(cron):

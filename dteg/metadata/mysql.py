@@ -1,0 +1,193 @@
+"""MySQL and MariaDB: `information_schema`, and the first rows of tables."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import dteg.sources
+from dteg.core.errors import PermanentError
+from dteg.core.queries import load_queries
+from dteg.core.secrets import redact
+from dteg.metadata.collectors import READ_TIMEOUT_S, SAMPLE_ROWS, Found, Inclusion, Logged, Sample
+from dteg.metadata.forms import described
+from dteg.metadata.gate import Dialect
+from dteg.metadata.models import ColumnEntry, Engine, ForeignKeyEntry, TableEntry, canonical_json, sha256
+from dteg.metadata.probers import COMPONENT, MysqlProber
+from dteg.sources.patterns import matches
+
+if TYPE_CHECKING:
+    import pymysql
+
+_QUERIES = load_queries(Path(dteg.sources.__file__).with_name("mysql.sql"))
+_CHANGED = "SELECT table_name, CONCAT(update_time), data_length FROM information_schema.tables WHERE table_schema = %s"
+_UNREAD = (
+    "binary",
+    "varbinary",
+    "blob",
+    "tinyblob",
+    "mediumblob",
+    "longblob",
+    "json",
+    "geometry",
+    "point",
+    "bit",
+)
+_TEXT = ("char", "varchar", "text", "tinytext", "mediumtext", "longtext", "enum", "set")
+_INCLUSION_VALUES = 500
+_INCLUSION_TIMEOUT_S = 2.0
+
+
+class MysqlCollector:
+    """Collects from one database.
+
+    Args:
+        connection: In autocommit mode, for this alone.
+        database: Its name.
+        now: What `last_updated` becomes.
+        patterns: Which tables, see `dteg.sources.patterns`.
+    """
+
+    engine: ClassVar[Engine] = "mysql"
+    dialect: ClassVar[Dialect] = "mysql"
+
+    def __init__(
+        self,
+        connection: "pymysql.Connection[Any]",
+        database: str,
+        now: datetime,
+        patterns: Sequence[str] = (),
+    ) -> None:
+        self._connection, self._database, self._now, self._patterns = connection, database, now, patterns
+        self._prober = MysqlProber(connection)
+        self._reads = 0
+
+    @property
+    def prober(self) -> MysqlProber:
+        """See `Collector.prober`."""
+        return self._prober
+
+    @property
+    def reads(self) -> int:
+        """See `Collector.reads`."""
+        return self._reads
+
+    def tables(self) -> list[Found]:
+        """See `Collector.tables`: five queries, however many tables."""
+        columns, keys, references = (self._by_table(name) for name in ("columns", "keys", "foreign_keys"))
+        changed = {row[0]: [row[1], row[2]] for row in self._rows(_CHANGED, self._database)}
+        found = []
+        for name, estimate, about, kind, _ in self._rows(_QUERIES["tables"], self._database):
+            if not matches(self._patterns, "", name):
+                continue
+            is_view = kind == "VIEW"
+            primary, unique = _keys(keys[name])
+            entry = described(
+                {
+                    "table_id": f"{self._database}.{name}", "last_updated": self._now,
+                    "description": "" if is_view else about, "kind": "view" if is_view else "table",
+                    "columns": [_column(each) for each in columns[name]], "primary_key": primary, "unique_keys": unique,
+                    "foreign_keys": self._references(references[name]),
+                }
+            )  # fmt: skip
+            rows = None if is_view or estimate is None else int(estimate)
+            probe = sha256(canonical_json([entry.fingerprint_sha256, rows, *changed.get(name, [])]))[:32]
+            found.append(Found(entry, probe, name, rows))
+        return found
+
+    def sample(self, found: Found) -> Sample:
+        """See `Collector.sample`: the first rows."""
+        names = [each.name for each in found.entry.columns if _bare(each.type) not in _UNREAD]
+        texts = {each.name for each in found.entry.columns if _bare(each.type) in _TEXT}
+        listed = ", ".join(
+            f"LEFT({_quoted(name)}, 200)" if name in texts else _quoted(name) for name in names
+        )
+        text = f"SELECT {listed or '1'} FROM {_name(found.entry)} LIMIT {SAMPLE_ROWS + 1}"  # noqa: S608 - quoted
+        rows = self._read(text, READ_TIMEOUT_S)
+        whole = len(rows) <= SAMPLE_ROWS
+        values = {name: [row[place] for row in rows] for place, name in enumerate(names)}
+        return Sample(values, whole, len(rows) if whole else found.row_estimate)
+
+    def is_included(self, wanted: Inclusion) -> bool | None:
+        """See `Collector.is_included`."""
+        column, ref = _quoted(wanted.column), _quoted(wanted.ref_column)
+        text = (
+            f"SELECT COUNT(*), SUM(NOT EXISTS (SELECT 1 FROM {_name(wanted.ref_table.entry)} r WHERE r.{ref} = v.{column})) "  # noqa: S608 - quoted
+            f"FROM (SELECT DISTINCT {column} FROM {_name(wanted.table.entry)} WHERE {column} IS NOT NULL "
+            f"LIMIT {_INCLUSION_VALUES}) v"
+        )
+        try:
+            (values, missing), *_ = self._read(text, _INCLUSION_TIMEOUT_S)
+        except PermanentError:
+            return None
+        return None if not values else not missing
+
+    def query_log(self) -> Sequence[Logged]:
+        """See `Collector.query_log`: none."""
+        return []
+
+    def _read(self, text: str, timeout_s: float) -> list[Any]:
+        import pymysql
+
+        self._reads += 1
+        try:
+            with self._prober.read_only(timeout_s) as cursor:
+                cursor.execute(text)
+                return list(cursor.fetchall())
+        except pymysql.err.MySQLError as error:
+            raise PermanentError(redact(str(error.args[-1])), component=COMPONENT) from None
+
+    def _rows(self, text: str, *values: Any) -> list[Any]:
+        with self._connection.cursor() as cursor:
+            cursor.execute(text, values)
+            return list(cursor.fetchall())
+
+    def _by_table(self, query: str) -> dict[str, list[Any]]:
+        found: dict[str, list[Any]] = defaultdict(list)
+        for table, *rest in self._rows(_QUERIES[query], self._database):
+            found[table].append(rest)
+        return found
+
+    def _references(self, rows: Sequence[Any]) -> list[ForeignKeyEntry]:
+        by_name: dict[str, list[Any]] = defaultdict(list)
+        for name, *rest in rows:
+            by_name[name].append(rest)
+        return [
+            ForeignKeyEntry(
+                columns=[row[0] for row in each], ref_table=f"{self._database}.{each[0][1]}",
+                ref_columns=[row[2] for row in each],
+            )
+            for each in by_name.values()
+        ]  # fmt: skip
+
+
+def _column(row: Any) -> ColumnEntry:
+    name, _, column_type, nullable, *_, about, _ = row
+    return ColumnEntry(
+        name=name, type=column_type, mode="NULLABLE" if nullable != "NO" else "REQUIRED", nullable=nullable != "NO",
+        description=about or "", description_origin="comment" if about else None,
+    )  # fmt: skip
+
+
+def _keys(rows: Sequence[Any]) -> tuple[list[str], list[list[str]]]:
+    by_name: dict[str, list[str]] = defaultdict(list)
+    partial = set()
+    for index, column, nullable, prefix in rows:
+        by_name[index].append(column)
+        if prefix is not None or column is None or (nullable == "YES" and index != "PRIMARY"):
+            partial.add(index)
+    whole = {index: names for index, names in by_name.items() if index not in partial}
+    return whole.pop("PRIMARY", []), list(whole.values())
+
+
+def _bare(column_type: str) -> str:
+    return column_type.partition("(")[0].partition(" ")[0].lower()
+
+
+def _name(entry: TableEntry) -> str:
+    return f"{_quoted(entry.schema_name)}.{_quoted(entry.name)}"
+
+
+def _quoted(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"

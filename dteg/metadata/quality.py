@@ -1,0 +1,78 @@
+"""How good a cache is, and what should be done about it."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from dteg.metadata.models import Alert, CacheManifest, Example, Quality, TableEntry
+
+LEAST_VALID_PCT = 95.0
+MOST_DROP = 5.0
+
+
+def measured(
+    entries: Sequence[TableEntry], examples: Sequence[Example], generated_at: datetime, now: datetime
+) -> Quality:
+    """Measure a cache.
+
+    Args:
+        entries: All tables.
+        examples: All examples, those that are not valid too.
+        generated_at: When the cache was made.
+        now: The time.
+    """
+    columns = {f"{each.table_id}.{column.name}" for each in entries for column in each.columns}
+    described = sum(1 for each in entries for column in each.columns if column.description)
+    valid = [each for each in examples if each.status == "valid"]
+    used = {name for each in valid for name in each.columns} & columns
+    joined = {each.table_id for each in entries if each.foreign_keys}
+    joined |= {key.ref_table for each in entries for key in each.foreign_keys}
+    joined &= {each.table_id for each in entries}
+    shares = {
+        "columns_described_pct": _percent(described, len(columns)),
+        "examples_valid_pct": _percent(len(valid), len(examples), 100.0),
+        "column_coverage_pct": _percent(len(used), len(columns)),
+        "join_coverage_pct": _percent(len(joined), len(entries)) if len(entries) > 1 else 100.0,
+    }
+    return Quality(
+        **shares,
+        score=round(sum(shares.values()) / len(shares), 2),
+        freshness_h=round(max(0.0, (now - generated_at).total_seconds() / 3600), 2),
+    )
+
+
+def alerts(
+    manifest: CacheManifest, quality: Quality, now: datetime, score_before: float | None
+) -> list[Alert]:
+    """Return what somebody should look at.
+
+    Args:
+        manifest: The current one.
+        quality: As measured now.
+        now: The time.
+        score_before: Of the version before; None if there is none.
+    """
+    found = []
+    if manifest.expires_at and now > manifest.expires_at:
+        hours = quality.freshness_h
+        found.append(
+            Alert(name="expired", message=f"collected {hours:.0f} hours ago; run: dteg metadata collect")
+        )
+    if quality.examples_valid_pct < LEAST_VALID_PCT:
+        bad = len(manifest.rejected)
+        found.append(
+            Alert(
+                name="examples_invalid",
+                message=f"{bad} examples do not pass ({quality.examples_valid_pct:.1f} % do); see: dteg metadata show --quality",
+            )
+        )
+    if score_before is not None and quality.score < score_before - MOST_DROP:
+        found.append(
+            Alert(
+                name="score_dropped", message=f"the score fell from {score_before:.1f} to {quality.score:.1f}"
+            )
+        )
+    return found
+
+
+def _percent(part: int, whole: int, of_nothing: float = 0.0) -> float:
+    return round(100 * part / whole, 2) if whole else of_nothing

@@ -1,0 +1,75 @@
+"""How a source is reached for collecting, and for running examples."""
+
+import contextlib
+from collections.abc import Iterator
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from dteg.core.control import session
+from dteg.core.errors import NotAvailableError
+from dteg.core.postgres import connect, translated
+from dteg.core.project import Project
+from dteg.metadata.collectors import Collector
+from dteg.metadata.models import SourceInfo, sha256
+from dteg.metadata.postgres import PostgresCollector
+from dteg.sources.models import WAREHOUSE, Kind
+
+COMPONENT = "metadata"
+# Of one statement, the catalogue included.
+_TIMEOUT_S = 60.0
+
+
+@contextlib.contextmanager
+def reached(project: Project, source: str, now: datetime) -> Iterator[tuple[Collector, SourceInfo]]:
+    """Connect to a source.
+
+    Args:
+        project: Whose.
+        source: `warehouse`, or the name of a source of kind postgres or mysql.
+        now: The time.
+
+    Raises:
+        NotFoundError: There is no such source.
+        NotAvailableError: It is of another kind: its tables are in the warehouse as `src_...`, if it is linked.
+        TransientError: It does not answer.
+    """
+    if source == WAREHOUSE:
+        with _postgres(project.warehouse_url(), [], now) as collector:
+            yield collector, _info(source, collector, project.warehouse_url())
+        return
+    from dteg.sources.definitions import Definitions
+    from dteg.sources.mysql import MysqlLinker
+    from dteg.sources.service import DOMAIN, Sources
+
+    known = Sources.of(project).get(source)
+    with session(project, DOMAIN) as own:
+        link = Definitions(project).link(own, known)
+    if known.kind is Kind.POSTGRES:
+        with _postgres(link.url, known.patterns, now) as collector:
+            yield collector, _info(source, collector, link.url)
+    elif known.kind is Kind.MYSQL:
+        from dteg.metadata.mysql import MysqlCollector
+
+        linker = MysqlLinker()
+        with linker.connected(link, _TIMEOUT_S) as connection:
+            inner = MysqlCollector(connection, linker.server(link).database, now, known.patterns)
+            yield inner, _info(source, inner, link.url)
+    else:
+        raise NotAvailableError(f"metadata of a source of kind {known.kind}; postgres and mysql are there")
+
+
+@contextlib.contextmanager
+def _postgres(url: str, patterns: list[str], now: datetime) -> Iterator[Collector]:
+    with (
+        translated(COMPONENT),
+        connect(url, component=COMPONENT, statement_timeout_s=_TIMEOUT_S) as connection,
+    ):
+        yield PostgresCollector(connection, now, patterns)
+
+
+def _info(source: str, collector: Collector, url: str) -> SourceInfo:
+    parts = urlsplit(url)
+    place = f"{parts.hostname}:{parts.port}{parts.path}?{parts.query if not parts.hostname else ''}"
+    return SourceInfo(
+        name=source, engine=collector.engine, dialect=collector.dialect, uri_fingerprint=sha256(place.encode())[:16]
+    )  # fmt: skip

@@ -1,0 +1,170 @@
+"""The metadata cache over HTTP, for programs that are not Python: what it holds, prompts, and questions.
+
+`cache/<source>` has the files of the cache as they were published: `MetadataClient` of Python reads those.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, Field
+
+from dteg.core.errors import NotFoundError
+from dteg.metadata.ask import MAX_QUESTION, Answer
+from dteg.metadata.client import MetadataClient
+from dteg.metadata.models import Example, Verdict, sha256
+from dteg.metadata.service import Metadata
+from dteg.metadata.store import open_store
+from studio.access import Scope, allow
+from studio.services import services_of
+
+LONG = (r"/api/v1/metadata/ask",)
+router = APIRouter(prefix="/metadata", tags=["metadata"])
+_READ, _WRITE = [allow(Scope.READ)], [allow(Scope.WRITE)]
+_NAME = r"^[A-Za-z0-9_-]{1,63}$"
+Source = Annotated[str, Query(pattern=_NAME, description="`warehouse`, or the name of a source.")]
+Table = Annotated[str, Query(max_length=255, description="`schema.table`, or its name alone; empty for all.")]
+Question = Annotated[str, Query(max_length=MAX_QUESTION)]
+_SourcePart = Annotated[str, Path(pattern=_NAME)]
+_OBJECT = re.compile(r"tables/(?!\.{1,2}/)[^/\x00-\x1f]+/[0-9a-f]{64}\.json")
+_VOLATILE = ("age_s", "memory_hits", "tier", "fetched_at", "etag")
+
+
+class AskRequest(BaseModel):
+    """A question."""
+
+    question: str = Field(min_length=1, max_length=MAX_QUESTION, description="In words.")
+    source: str = Field("warehouse", pattern=_NAME)
+    run: bool = Field(False, description="Run the SQL too, if it answers this very question.")
+
+
+class RunRequest(BaseModel):
+    """A statement that was shown before."""
+
+    sql: str = Field(min_length=1, max_length=20_000, description="One SELECT over tables of the cache.")
+    source: str = Field("warehouse", pattern=_NAME)
+
+
+class ExampleRequest(BaseModel):
+    """A question with the SQL that answers it."""
+
+    question: str = Field(min_length=1, max_length=MAX_QUESTION)
+    sql: str = Field(min_length=1, max_length=20_000)
+    source: str = Field("warehouse", pattern=_NAME)
+
+
+@router.get("/info", dependencies=_READ)
+def info(request: Request, source: Source = "warehouse") -> Response:
+    """What the cache says of itself: version, age, quality, how many tables and examples."""
+
+    def told(client: MetadataClient) -> Any:
+        found = client.get_cache_metadata()
+        return {name: value for name, value in found.items() if name not in _VOLATILE}
+
+    return _cached(request, source, told)
+
+
+@router.get("/schema", dependencies=_READ)
+def schema(request: Request, source: Source = "warehouse", table: Table = "") -> Response:
+    """A table as the cache has it; without a name all of them by their id."""
+    return _cached(request, source, lambda client: client.get_schema_info(table))
+
+
+@router.get("/columns", dependencies=_READ)
+def columns(request: Request, source: Source = "warehouse", table: Table = "") -> Response:
+    """The columns of a table; without a name those of all tables."""
+    return _cached(request, source, lambda client: {"items": client.get_schema_columns(table)})
+
+
+@router.get("/examples", dependencies=_READ)
+def examples(
+    request: Request, source: Source = "warehouse", question: Question = "", table: Table = "",
+    k: Annotated[int, Query(ge=0, le=1000, description="Most examples; 0 for all.")] = 0,
+) -> Response:  # fmt: skip
+    """Questions whose SQL was run against the schema of the cache; those like `question` first."""
+    return _cached(
+        request, source, lambda client: {"items": client.get_few_shot_examples(question, k, table)}
+    )
+
+
+@router.get("/prompt", dependencies=_READ)
+def prompt(
+    request: Request, question: Question, source: Source = "warehouse",
+    budget_tokens: Annotated[int, Query(ge=50, le=200_000)] = 4_000, k: Annotated[int, Query(ge=0, le=50)] = 5,
+) -> Response:  # fmt: skip
+    """What a model needs to know to answer a question, within a number of tokens."""
+
+    def told(client: MetadataClient) -> Any:
+        found = client.context(question, budget_tokens, k)
+        return {
+            "text": found.text, "tables": found.tables, "tokens": found.tokens,
+            "examples": [each["question"] for each in found.examples],
+        }  # fmt: skip
+
+    return _cached(request, source, told)
+
+
+@router.get("/cache/{source}/manifest.json", dependencies=_READ)
+def manifest(request: Request, source: _SourcePart) -> Response:
+    """The manifest of the cache as it was published: it names the files of the tables."""
+    return _file(request, source, "manifest.json")
+
+
+@router.get("/cache/{source}/tables/{table}/{name}", dependencies=_READ)
+def table_file(
+    request: Request, source: _SourcePart, table: Annotated[str, Path(max_length=1_000)],
+    name: Annotated[str, Path(max_length=100)],
+) -> Response:  # fmt: skip
+    """The file of a table as it was published."""
+    path = f"tables/{table}/{name}"
+    if not _OBJECT.fullmatch(path):
+        raise NotFoundError(f"the cache of {source} has no such file")
+    return _file(request, source, path)
+
+
+@router.post("/ask", dependencies=_WRITE)
+def ask(request: Request, body: AskRequest) -> Answer:
+    """Answer a question with SQL that the gate let through; it runs only with `run`."""
+    askers = services_of(request).askers
+    with askers.turn():
+        return askers.of(body.source).ask(body.question, run=body.run)
+
+
+@router.post("/run", dependencies=_WRITE)
+def run(request: Request, body: RunRequest) -> Verdict:
+    """Run one SELECT over tables of the cache: read-only, at most 100 rows and 5 seconds."""
+    askers = services_of(request).askers
+    with askers.turn():
+        return askers.of(body.source).check(body.sql, run=True)
+
+
+@router.post("/examples", dependencies=_WRITE, status_code=201)
+def add_example(request: Request, body: ExampleRequest) -> Example:
+    """Prove an example and keep it in `metadata/examples.yaml`; the next collection publishes it."""
+    return Metadata.of(services_of(request).project).add_example(body.question, body.sql, body.source)
+
+
+def _file(request: Request, source: str, path: str) -> Response:
+    held = open_store(Metadata.of(services_of(request).project).uri(source)).read(path)
+    if held is None:
+        raise NotFoundError(f"the cache of {source} has no such file")
+    return _answer(request, sha256(held.data), lambda: held.data)
+
+
+def _cached(request: Request, source: str, value: Callable[[MetadataClient], Any]) -> Response:
+    """Answer from the cache; a client that has the answer of this version gets 304."""
+    client = services_of(request).askers.of(source).client
+    told = client.get_cache_metadata()
+    tag = sha256(f"{told['etag']} {told['stale']} {request.url.path}?{request.url.query}".encode())
+    return _answer(request, tag, lambda: json.dumps(value(client), ensure_ascii=False, default=str).encode())
+
+
+def _answer(request: Request, tag: str, data: Callable[[], bytes]) -> Response:
+    etag = f'"{tag[:32]}"'
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
+    if etag in request.headers.get("if-none-match", "").split(", "):
+        return Response(status_code=304, headers=headers)
+    return Response(data(), media_type="application/json", headers=headers)
