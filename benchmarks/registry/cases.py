@@ -190,7 +190,7 @@ def _mixture(load: Load, count: int, folder: Path, key: SigningKey) -> list[Call
         "index": load.index, "index unchanged": load.unchanged, "download": load.download, "search": load.search,
         "page": load.page,
     }  # fmt: skip
-    publishers = [Publisher(folder, key, f"mixed-{number}") for number in range(PUBLISHED)]
+    publishers = [Publisher(folder, key, f"mixed{number}") for number in range(PUBLISHED)]
     published, calls = 0, []
     for kind in load.draw.choices(list(SHARES), list(SHARES.values()), k=count):
         if kind == "publish":

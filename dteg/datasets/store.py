@@ -34,6 +34,10 @@ def first(connection: Connection, query: str, /, **values: Any) -> Any:
     return row[0] if row else None
 
 
+# Between the end of a build and the moment in which readers see it.
+_UNPUBLISHED = (GenerationStatus.BUILT, GenerationStatus.CHECKED)
+
+
 def datasets(connection: Connection, now: datetime) -> list[Dataset]:
     """Return all datasets by name."""
     return _read(connection, None, now)
@@ -93,10 +97,19 @@ def _unknown(connection: Connection, slug: str) -> NotFoundError:
 
 
 def _read(connection: Connection, slug: str | None, now: datetime) -> list[Dataset]:
+    rows, last = _rows(connection, slug)
+    between = {name for name, each in last.items() if each.status in _UNPUBLISHED}
+    busy = _busy(connection, between) if between else frozenset()
+    if between - busy:
+        # Whether somebody works on it is asked after the rows were read, and it may have been published in between.
+        rows, last = _rows(connection, slug)
+    return [_dataset(row, last.get(row["slug"]), now, is_going_on=row["slug"] in busy) for row in rows]
+
+
+def _rows(connection: Connection, slug: str | None) -> tuple[list[dict[str, Any]], dict[str, Generation]]:
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(QUERIES["datasets"].encode(), {"slug": slug}).fetchall()
-    last = _told(connection, [row["last"] for row in rows if row["last"]])
-    return [_dataset(row, last.get(row["slug"]), now) for row in rows]
+    return rows, _told(connection, [row["last"] for row in rows if row["last"]])
 
 
 def _generations(connection: Connection, query: str, **values: Any) -> list[Generation]:
@@ -138,7 +151,7 @@ def _generation(row: Mapping[str, Any], lost: frozenset[tuple[str, int]]) -> Gen
     return Generation.model_validate(values)
 
 
-def _dataset(row: Mapping[str, Any], last: Generation | None, now: datetime) -> Dataset:
+def _dataset(row: Mapping[str, Any], last: Generation | None, now: datetime, *, is_going_on: bool) -> Dataset:
     spec, cache = row["spec"], row["spec"].get("cache") or {}
     live = Generation.model_validate(_known(row["live"])) if row["live"] and row["live_is_there"] else None
     age_s = (now - live.data_as_of).total_seconds() if live and live.data_as_of else None
@@ -159,7 +172,7 @@ def _dataset(row: Mapping[str, Any], last: Generation | None, now: datetime) -> 
         columns=row["columns"],
         depends_on=row["depends_on"],
         live=live,
-        building=last if last and last.status is GenerationStatus.BUILDING else None,
+        building=last if last and (is_going_on or last.status is GenerationStatus.BUILDING) else None,
         last=last,
         age_s=max(age_s, 0.0) if age_s is not None else None,
         max_age_s=max_age_s,

@@ -76,6 +76,7 @@ _DROPPED = {
     "EVENT TRIGGER": "SELECT evtname FROM pg_event_trigger",
     "PUBLICATION": "SELECT pubname FROM pg_publication",
     "EXTENSION": "SELECT extname FROM pg_extension WHERE extname <> 'plpgsql'",
+    "FOREIGN DATA WRAPPER": "SELECT fdwname FROM pg_foreign_data_wrapper",
     "SCHEMA": "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'",
 }
 

@@ -14,7 +14,11 @@ def test_the_proof_is_the_checks(tmp_path, postgres_url, monkeypatch):
     monkeypatch.setenv("DTEG_POSTGRES_URL", postgres_url)
     file = tmp_path / "orders.csv"
     asset = normalized_asset(Project(tmp_path), "orders.csv", {"into": "shop"})
-    instance = dg.DagsterInstance.ephemeral()
+    with dg.DagsterInstance.ephemeral() as instance:
+        run_twice(instance, asset, file, postgres_url)
+
+
+def run_twice(instance, asset, file, postgres_url):
     for text in (
         CASE.text(),
         CASE.text() + "9000,2024-01-01,9,Customer 9,c9@shop.example,,,P001,Product 1,,,1\n",

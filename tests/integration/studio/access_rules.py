@@ -19,8 +19,20 @@ RULES: tuple[tuple[str, Scope | None], ...] = (
     (r"GET /pruning|POST (/api/v1)?/pruning|POST /api/v1/schema-changes/prune", Scope.ADMIN),
     (r"DELETE /api/v1/tables/[^/]+|\w+ /tables/[^/]+/delete", Scope.ADMIN),
     (r"DELETE /api/v1/dictionaries/[^/]+|\w+ /dictionaries/[^/]+/delete", Scope.ADMIN),
+    # What reaches other machines with a password, or takes a dataset and its history away.
+    (
+        r"POST /api/v1/sources(/test)?|\w+ /sources/new|\w+ /sources/[^/]+/(change|remove)|DELETE /api/v1/sources/[^/]+",
+        Scope.ADMIN,
+    ),
+    (
+        r"\w+ /datasets/[^/]+/remove|DELETE /api/v1/(datasets|snapshots)/[^/]+|POST /api/v1/snapshots/prune",
+        Scope.ADMIN,
+    ),
+    (r"GET /api/v1/sources/[^/]+/drift|GET /normalize(/.*)?", Scope.WRITE),
     (r"GET /dictionaries/[^/]+/(import|import/[^/]+|settings)", Scope.WRITE),
     (r"(DELETE /api/v1/topics/[^/]+|POST /api/v1/topics-prune|\w+ /topics/[^/]+/delete)", Scope.ADMIN),
+    # Whoever may read may try the builder out, but not save.
+    (r"GET /datasets/new|POST /datasets/builder/(check|schedule|spec|tables|yaml)", Scope.READ),
     # Pages that ask, before a form that changes something.
     (r"GET /.*/(new|upload|upload/[^/]+|remove|stop|delete)", Scope.WRITE),
     (r"GET /(charts|dashboards)/(choose|[^/]+/edit)", Scope.WRITE),

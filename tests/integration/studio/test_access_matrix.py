@@ -42,7 +42,7 @@ def routes(studio):
     """Return method and path of every route, what is deleted last."""
     app = create_app(studio.services.settings, Services(studio.project, studio.services.settings))
     found = [
-        (method, route.path)
+        (method, re.sub(r"{(\w+):\w+}", r"{\1}", route.path))
         for route in routes_of(app)
         if isinstance(route.access, Access)
         for method in route.methods & set(METHODS)
