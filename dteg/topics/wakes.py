@@ -75,15 +75,14 @@ class Wakes:
         self._wanted_until = time.monotonic() + _IDLE_S
         if self._thread is None:
             self._stop = threading.Event()
-            self._thread = threading.Thread(target=self._run, args=(self._stop,), name="topics", daemon=True)
+            # Asked for here: whoever listens later does not start a warehouse that has been stopped meanwhile.
+            arguments = (self._stop, self._url())
+            self._thread = threading.Thread(target=self._run, args=arguments, name="topics", daemon=True)
             self._thread.start()
 
-    def _run(self, stop: threading.Event) -> None:
-        url = ""
+    def _run(self, stop: threading.Event, url: str) -> None:
         while not stop.is_set():
             try:
-                # Asked for once: whoever listens does not start a warehouse that has been stopped.
-                url = url or self._url()
                 with connect(url, component="topics") as connection:
                     connection.execute("LISTEN dteg_topics")
                     self._pass_on(connection, stop)

@@ -1,5 +1,7 @@
 """One database and one studio for all tests of topics: a topic is deleted in a millisecond, a studio starts in a second."""
 
+import threading
+
 import pytest
 
 from dteg.testing.servers import database
@@ -17,6 +19,10 @@ def kept_studio(postgres_server, tmp_path_factory):
             patch.delenv(name, raising=False)
         with running_studio(project) as running:
             yield running
+        # Who still waits for messages would look for them once more, and start a server of the project's own.
+        for thread in threading.enumerate():
+            if thread.name.startswith("bell "):
+                thread.join(15)
 
 
 @pytest.fixture
