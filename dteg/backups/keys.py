@@ -5,7 +5,6 @@ opens the backups.
 """
 
 import base64
-import binascii
 import hashlib
 import logging
 import os
@@ -17,14 +16,14 @@ from typing import Any
 from dteg.backups.errors import DamagedBackupError
 from dteg.backups.models import Encryption, Manifest
 from dteg.core.errors import ConfigError
-from dteg.core.places import config_dir, write_private
+from dteg.core.places import config_dir
+from dteg.core.sealing import KEY_BYTES, decode_key, read_private, write_key
 from dteg.core.secrets import resolve
 from dteg.signing import SignatureError, SigningKey, key_id_of, statement, verify
 
 BACKUP = "https://dteg.dev/attestation/backup/v1"
 KEY_VARIABLE = "DTEG_BACKUP_KEY"
 TRUSTED_VARIABLE = "DTEG_BACKUP_TRUSTED_KEYS"
-_KEY_BYTES = 32
 _LOG = logging.getLogger(__name__)
 
 
@@ -55,7 +54,7 @@ class KeyRing:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         outer = self._encryption_key(reference)
-        data_key, nonce = secrets.token_bytes(_KEY_BYTES), secrets.token_bytes(12)
+        data_key, nonce = secrets.token_bytes(KEY_BYTES), secrets.token_bytes(12)
         wrapped = nonce + AESGCM(outer).encrypt(nonce, data_key, backup_id.encode())
         return data_key, Encryption(key_id=_key_id(outer), wrapped_key=base64.b64encode(wrapped).decode())
 
@@ -87,7 +86,7 @@ class KeyRing:
     def _encryption_key(self, reference: str, needed: str = "") -> bytes:
         reference = reference or os.environ.get(KEY_VARIABLE, "")
         if reference:
-            return _decoded(resolve(reference), reference)
+            return decode_key(resolve(reference), reference)
         if not self.key_file.exists():
             if needed:
                 raise ConfigError(
@@ -95,10 +94,10 @@ class KeyRing:
                     f" or name the key with --key or {KEY_VARIABLE}"
                 )
             self._make_key_file()
-        return _decoded(_read_private(self.key_file), str(self.key_file))
+        return decode_key(read_private(self.key_file), str(self.key_file))
 
     def _make_key_file(self) -> None:
-        write_private(self.key_file, base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode() + "\n")
+        write_key(self.key_file)
         _LOG.warning(
             "KEEP A COPY of the new key %s in a safe place: without it no encrypted backup can be restored, "
             "by nobody", self.key_file
@@ -161,21 +160,3 @@ class KeyRing:
 
 def _key_id(key: bytes) -> str:
     return hashlib.sha256(b"dteg backup key\0" + key).hexdigest()[:16]
-
-
-def _decoded(text: str, where: str) -> bytes:
-    try:
-        key = base64.b64decode(text.strip(), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if len(key) != _KEY_BYTES:
-        raise ConfigError(
-            f"{where} is not a key: 32 random bytes in base64; make one with: openssl rand -base64 32"
-        )
-    return key
-
-
-def _read_private(path: Path) -> str:
-    if os.name == "posix" and path.stat().st_mode & 0o077:
-        raise ConfigError(f"others may read the key {path}: chmod 600 {path}")
-    return path.read_text("ascii", "replace")

@@ -19,12 +19,12 @@ is read, and made into a node of a query by our own code: what the language does
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
 from dteg.core.errors import ConfigError
 from dteg.core.suggest import did_you_mean
+from dteg.core.tokens import Token
 from dteg.datasets import arithmetic, functions, makers
 from dteg.datasets.casting import cast_to
 from dteg.datasets.comparing import compare, is_one_of
@@ -77,29 +77,6 @@ class Names(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
-    """A piece of the formula.
-
-    Attributes:
-        kind: text, name, number, word, sign or end.
-        text: As written.
-        at: 1-based place of its first character.
-    """
-
-    kind: str
-    text: str
-    at: int
-
-    def is_word(self, *words: str) -> bool:
-        """Whether it is one of some words of the language."""
-        return self.kind == "word" and self.text.lower() in words
-
-    def is_sign(self, *signs: str) -> bool:
-        """Whether it is one of some signs."""
-        return self.kind == "sign" and self.text in signs
-
-
 def read_formula(text: str, names: Names, mode: TextCompare) -> Term:
     """Read a formula and make a part of a query of it.
 
@@ -131,18 +108,18 @@ class _Parser:
 
     # Reading tokens
 
-    def _peek(self) -> _Token:
+    def _peek(self) -> Token:
         return self._tokens[self._next]
 
-    def _take(self) -> _Token:
+    def _take(self) -> Token:
         token = self._tokens[self._next]
         self._next += token.kind != "end"
         return token
 
-    def _takes_word(self, *words: str) -> _Token | None:
+    def _takes_word(self, *words: str) -> Token | None:
         return self._take() if self._peek().is_word(*words) else None
 
-    def _takes_sign(self, *signs: str) -> _Token | None:
+    def _takes_sign(self, *signs: str) -> Token | None:
         return self._take() if self._peek().is_sign(*signs) else None
 
     def _expect(self, what: str) -> None:
@@ -150,7 +127,7 @@ class _Parser:
         if token.text.lower() != what or token.kind not in ("word", "sign"):
             raise _wrong(f"here comes {what.upper()}{_found(token)}", token)
 
-    def _at(self, token: _Token, make: Callable[[], Term]) -> Term:
+    def _at(self, token: Token, make: Callable[[], Term]) -> Term:
         """Make a term; its error says at which character."""
         try:
             return make()
@@ -209,7 +186,7 @@ class _Parser:
             raise _wrong("after not comes in, between or like", self._peek())
         return left
 
-    def _membership(self, left: Term, token: _Token) -> Term:
+    def _membership(self, left: Term, token: Token) -> Term:
         if token.is_word("in"):
             self._expect("(")
             options = self._list()
@@ -243,7 +220,7 @@ class _Parser:
             found = self._operation(token, found, self._signed())
         return found
 
-    def _operation(self, token: _Token, left: Term, right: Term) -> Term:
+    def _operation(self, token: Token, left: Term, right: Term) -> Term:
         return self._at(token, lambda: arithmetic.operation(token.text, left, right))
 
     def _signed(self) -> Term:
@@ -281,7 +258,7 @@ class _Parser:
             return self._call(token)
         return self._column(token)
 
-    def _nested(self, token: _Token, read: Callable[[_Token], Term]) -> Term:
+    def _nested(self, token: Token, read: Callable[[Token], Term]) -> Term:
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise _wrong(f"more than {MAX_DEPTH} brackets in one another", token)
@@ -289,7 +266,7 @@ class _Parser:
         self._depth -= 1
         return found
 
-    def _column(self, token: _Token) -> Term:
+    def _column(self, token: Token) -> Term:
         alias, name = "", _name(token)
         if self._takes_sign("."):
             second = self._take()
@@ -298,7 +275,7 @@ class _Parser:
             alias, name = name, _name(second)
         return self._at(token, lambda: self._names.column(alias, name))
 
-    def _call(self, token: _Token) -> Term:
+    def _call(self, token: Token) -> Term:
         function = functions.FUNCTIONS.get(token.text.lower())
         if function is None:
             near = did_you_mean(token.text.lower(), functions.FUNCTIONS)
@@ -309,7 +286,7 @@ class _Parser:
         arguments = [] if self._takes_sign(")") else self._list()
         return self._at(token, lambda: functions.apply(function, arguments, self._mode))
 
-    def _case(self, token: _Token) -> Term:
+    def _case(self, token: Token) -> Term:
         cases, otherwise = [], None
         if not self._peek().is_word("when"):
             raise _wrong(f"after case comes when{_found(self._peek())}", self._peek())
@@ -322,7 +299,7 @@ class _Parser:
         self._expect("end")
         return self._at(token, lambda: makers.choice(cases, otherwise))
 
-    def _cast(self, token: _Token) -> Term:
+    def _cast(self, token: Token) -> Term:
         self._expect("(")
         value = self._formula()
         self._expect("as")
@@ -330,7 +307,7 @@ class _Parser:
         self._expect(")")
         return self._at(token, lambda: cast_to(value, type_))
 
-    def _extract(self, token: _Token) -> Term:
+    def _extract(self, token: Token) -> Term:
         self._expect("(")
         word = self._take()
         self._expect("from")
@@ -352,8 +329,8 @@ class _Parser:
             raise _wrong(str(error), token) from None
 
 
-def _split(text: str) -> list[_Token]:
-    tokens: list[_Token] = []
+def _split(text: str) -> list[Token]:
+    tokens: list[Token] = []
     at, end = 0, len(text.rstrip())
     while at < end:
         match = _TOKEN.match(text, at)
@@ -361,24 +338,24 @@ def _split(text: str) -> list[_Token]:
         if match is None or "\0" in match[0]:
             odd = text[start - 1]
             what = "the quote is never closed" if odd in "'\"" else f"{odd!r} means nothing here"
-            raise _wrong(what, _Token("sign", odd, start))
+            raise _wrong(what, Token("sign", odd, start))
         kind = str(match.lastgroup)
         if kind == "number" and len(match[kind]) > MAX_NUMBER:
-            raise _wrong(f"a number of more than {MAX_NUMBER} characters", _Token(kind, match[kind], start))
+            raise _wrong(f"a number of more than {MAX_NUMBER} characters", Token(kind, match[kind], start))
         if kind == "number" and not match[kind].isascii():
-            raise _wrong("write numbers with the digits 0 to 9", _Token(kind, match[kind], start))
-        tokens.append(_Token(kind, match[kind], start))
+            raise _wrong("write numbers with the digits 0 to 9", Token(kind, match[kind], start))
+        tokens.append(Token(kind, match[kind], start))
         at = match.end()
-    return [*tokens, _Token("end", "", end + 1)]
+    return [*tokens, Token("end", "", end + 1)]
 
 
-def _name(token: _Token) -> str:
+def _name(token: Token) -> str:
     return token.text[1:-1].replace('""', '"') if token.kind == "name" else token.text
 
 
-def _found(token: _Token) -> str:
+def _found(token: Token) -> str:
     return ", but the formula ends" if token.kind == "end" else f", not {token.text!r}"
 
 
-def _wrong(message: str, token: _Token) -> ConfigError:
+def _wrong(message: str, token: Token) -> ConfigError:
     return ConfigError(f"{message} (at character {token.at})")

@@ -3,24 +3,21 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import dteg.sources
 from dteg.core.errors import PermanentError
-from dteg.core.queries import load_queries
 from dteg.core.secrets import redact
 from dteg.metadata.collectors import READ_TIMEOUT_S, SAMPLE_ROWS, Found, Inclusion, Logged, Sample
 from dteg.metadata.forms import described
 from dteg.metadata.gate import Dialect
 from dteg.metadata.models import ColumnEntry, Engine, ForeignKeyEntry, TableEntry, canonical_json, sha256
 from dteg.metadata.probers import COMPONENT, MysqlProber
+from dteg.sources.information_schema import QUERIES, keys_of, quoted
 from dteg.sources.patterns import matches
 
 if TYPE_CHECKING:
     import pymysql
 
-_QUERIES = load_queries(Path(dteg.sources.__file__).with_name("mysql.sql"))
 _CHANGED = "SELECT table_name, CONCAT(update_time), data_length FROM information_schema.tables WHERE table_schema = %s"
 _UNREAD = (
     "binary",
@@ -78,11 +75,11 @@ class MysqlCollector:
         columns, keys, references = (self._by_table(name) for name in ("columns", "keys", "foreign_keys"))
         changed = {row[0]: [row[1], row[2]] for row in self._rows(_CHANGED, self._database)}
         found = []
-        for name, estimate, about, kind, _ in self._rows(_QUERIES["tables"], self._database):
+        for name, estimate, about, kind, _ in self._rows(QUERIES["tables"], self._database):
             if not matches(self._patterns, "", name):
                 continue
             is_view = kind == "VIEW"
-            primary, unique = _keys(keys[name])
+            primary, unique = keys_of(keys[name])
             entry = described(
                 {
                     "table_id": f"{self._database}.{name}", "last_updated": self._now,
@@ -100,9 +97,7 @@ class MysqlCollector:
         """See `Collector.sample`: the first rows."""
         names = [each.name for each in found.entry.columns if _bare(each.type) not in _UNREAD]
         texts = {each.name for each in found.entry.columns if _bare(each.type) in _TEXT}
-        listed = ", ".join(
-            f"LEFT({_quoted(name)}, 200)" if name in texts else _quoted(name) for name in names
-        )
+        listed = ", ".join(f"LEFT({quoted(name)}, 200)" if name in texts else quoted(name) for name in names)
         text = f"SELECT {listed or '1'} FROM {_name(found.entry)} LIMIT {SAMPLE_ROWS + 1}"  # noqa: S608 - quoted
         rows = self._read(text, READ_TIMEOUT_S)
         whole = len(rows) <= SAMPLE_ROWS
@@ -111,7 +106,7 @@ class MysqlCollector:
 
     def is_included(self, wanted: Inclusion) -> bool | None:
         """See `Collector.is_included`."""
-        column, ref = _quoted(wanted.column), _quoted(wanted.ref_column)
+        column, ref = quoted(wanted.column), quoted(wanted.ref_column)
         text = (
             f"SELECT COUNT(*), SUM(NOT EXISTS (SELECT 1 FROM {_name(wanted.ref_table.entry)} r WHERE r.{ref} = v.{column})) "  # noqa: S608 - quoted
             f"FROM (SELECT DISTINCT {column} FROM {_name(wanted.table.entry)} WHERE {column} IS NOT NULL "
@@ -145,7 +140,7 @@ class MysqlCollector:
 
     def _by_table(self, query: str) -> dict[str, list[Any]]:
         found: dict[str, list[Any]] = defaultdict(list)
-        for table, *rest in self._rows(_QUERIES[query], self._database):
+        for table, *rest in self._rows(QUERIES[query], self._database):
             found[table].append(rest)
         return found
 
@@ -170,24 +165,9 @@ def _column(row: Any) -> ColumnEntry:
     )  # fmt: skip
 
 
-def _keys(rows: Sequence[Any]) -> tuple[list[str], list[list[str]]]:
-    by_name: dict[str, list[str]] = defaultdict(list)
-    partial = set()
-    for index, column, nullable, prefix in rows:
-        by_name[index].append(column)
-        if prefix is not None or column is None or (nullable == "YES" and index != "PRIMARY"):
-            partial.add(index)
-    whole = {index: names for index, names in by_name.items() if index not in partial}
-    return whole.pop("PRIMARY", []), list(whole.values())
-
-
 def _bare(column_type: str) -> str:
     return column_type.partition("(")[0].partition(" ")[0].lower()
 
 
 def _name(entry: TableEntry) -> str:
-    return f"{_quoted(entry.schema_name)}.{_quoted(entry.name)}"
-
-
-def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"
+    return f"{quoted(entry.schema_name)}.{quoted(entry.name)}"

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
-from dteg.core.errors import ConfigError, EnvironmentProblemError, MissingExtraError, UnavailableError
+from dteg.core.errors import ConfigError, EnvironmentProblemError, MissingExtraError
+from dteg.core.object_stores import store_errors
 from dteg.core.places import write_whole
 
 _RETRIES: Any = {"max_retries": 5, "retry_timeout": timedelta(seconds=60)}
@@ -181,7 +182,7 @@ class ObjectStore:
         """See `Store.read`."""
         import obstore
 
-        with _told():
+        with store_errors():
             try:
                 found = obstore.get(self._store, name)
             except FileNotFoundError:
@@ -192,7 +193,7 @@ class ObjectStore:
         """See `Store.write`."""
         import obstore
 
-        with _told():
+        with store_errors():
             obstore.put(self._store, name, data, use_multipart=False)
 
     def replace(self, name: str, data: bytes, tag: str | None) -> bool:
@@ -201,7 +202,7 @@ class ObjectStore:
         from obstore import exceptions
 
         mode: Any = "create" if tag is None else _parted(tag)
-        with _told():
+        with store_errors():
             try:
                 obstore.put(self._store, name, data, mode=mode, use_multipart=False)
             except (exceptions.PreconditionError, exceptions.AlreadyExistsError, FileExistsError):
@@ -214,7 +215,7 @@ class ObjectStore:
         """See `Store.keys`."""
         import obstore
 
-        with _told():
+        with store_errors():
             found = [
                 Key(meta["path"], meta["last_modified"])
                 for batch in obstore.list(self._store, prefix=prefix)
@@ -226,7 +227,7 @@ class ObjectStore:
         """See `Store.delete`."""
         import obstore
 
-        with _told(), contextlib.suppress(FileNotFoundError):
+        with store_errors(), contextlib.suppress(FileNotFoundError):
             obstore.delete(self._store, name)
 
 
@@ -241,16 +242,3 @@ def _joined(meta: Any) -> str:
 def _parted(tag: str) -> dict[str, str]:
     e_tag, _, version = tag.rpartition(" ")
     return {name: value for name, value in (("e_tag", e_tag), ("version", version)) if value}
-
-
-@contextlib.contextmanager
-def _told() -> Iterator[None]:
-    from obstore import exceptions
-
-    try:
-        yield
-    except exceptions.BaseError as error:
-        # The store's own message holds addresses and request ids, which are nobody's business.
-        raise UnavailableError(
-            f"the object store does not do what it should ({type(error).__name__}): see its address, credentials and rights"
-        ) from error

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from dteg.normalize.flat import TABLE, Flat, listed, quoted
+from dteg.normalize.flat import TABLE, Flat, listed, literal, quoted
 from dteg.normalize.models import ListSplit, Plan, PlannedTable
 
 SCHEMA = "result"
@@ -88,7 +88,7 @@ def _split(flat: Flat, plan: Plan, split: ListSplit) -> None:
     key, position = owner.primary_key, quoted(plan.table(split.table).columns[len(owner.primary_key)])
     if split.separator is not None:
         ((name, (source,)),) = split.members.items()
-        separator = _literal(split.separator)
+        separator = literal(split.separator)
         items = (
             f"SELECT {listed(key)}, unnest(range(1, len(i) + 1)) AS {position}, unnest(i) AS {quoted(name)} FROM "  # noqa: S608 - quoted
             f"(SELECT {listed(key)}, string_split({quoted(source)}, {separator}) AS i FROM {here(owner.name)} "
@@ -125,7 +125,7 @@ def make_exceptions(flat: Flat, plan: Plan) -> dict[str, str]:
     number = ", ".join(f"j.{quoted(name)}" for name in key)
     flat.connection.execute(f"CREATE OR REPLACE TEMP TABLE joined AS {joined}")
     differing = " UNION ALL ".join(
-        f"SELECT {number}, {_literal(name)} AS column_name, f.{quoted(name)}::VARCHAR AS value FROM joined AS j "  # noqa: S608 - quoted
+        f"SELECT {number}, {literal(name)} AS column_name, f.{quoted(name)}::VARCHAR AS value FROM joined AS j "  # noqa: S608 - quoted
         f"JOIN {TABLE} AS f ON {same} WHERE f.{quoted(name)} IS DISTINCT FROM j.{quoted(name)}"
         for name in columns
     )
@@ -187,7 +187,7 @@ class _Rejoin:
 
     def correct(self, name: str, type_: str, alias: str) -> None:
         """Put the exceptions of a column in the place of what its group has."""
-        is_its = f" AND {alias}.column_name = {_literal(name)}"
+        is_its = f" AND {alias}.column_name = {literal(name)}"
         self._join(self.where(exceptions_name(self.plan)), alias, self.plan.root.primary_key, "r", is_its)
         self.sources[name] = (
             f"CASE WHEN {alias}.column_name IS NULL THEN {self.sources[name]} ELSE CAST({alias}.value AS {type_}) END"
@@ -206,7 +206,7 @@ class _Rejoin:
         for name, sources in split.members.items():
             for number, source in enumerate(sources, 1):
                 value = (
-                    f"string_agg({quoted(name)}, {_literal(split.separator)} ORDER BY {position})"
+                    f"string_agg({quoted(name)}, {literal(split.separator)} ORDER BY {position})"
                     if split.separator is not None
                     else f"max({quoted(name)}) FILTER (WHERE {position} = {number})"
                 )
@@ -214,7 +214,3 @@ class _Rejoin:
                 self.sources[source] = f"{child}.{quoted(source)}"
         rows = f"SELECT {key}, {', '.join(picked)} FROM {self.where(split.table)} GROUP BY {key}"  # noqa: S608 - quoted
         self._join(f"({rows})", child, owner.primary_key, alias)
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -64,6 +64,7 @@ class Design:
     ) -> None:  # fmt: skip
         self.flat, self.spread, self.form = flat, spread, form
         self.choice = choice or Choice()
+        self._chosen_keys = {tuple(key) for key in self.choice.keys.values()}
         self.refused: list[Refused] = []
         self.all = {f"fd{number}": each for number, each in enumerate(measured, 1)}
         self.determinants = self._merged()
@@ -86,17 +87,14 @@ class Design:
                     fixes.setdefault(name, wrong)
             fixes = {name: wrong for name, wrong in fixes.items() if name not in columns}
             merged[columns] = Determinant(best, ids[columns], same, fixes)
-        chosen = {tuple(key) for key in self.choice.keys.values()}
-        return {each.columns: each for each in merged.values() if self._plausible(each, chosen)}
+        return {each.columns: each for each in merged.values() if self._plausible(each)}
 
     def _rank(self, columns: Columns) -> tuple[object, ...]:
         """Order: chosen ones, then single columns that look like keys, then those further left."""
-        chosen = columns in {tuple(key) for key in self.choice.keys.values()}
         likely = sum(
             2 if looks_like_key(name) else may_be_key(name, self.flat.types[name]) for name in columns
         )
-        nulls = any(self.flat.columns.index(name) for name in columns)
-        return (not chosen, len(columns), -likely / len(columns), nulls and self._place(columns))
+        return (columns not in self._chosen_keys, len(columns), -likely / len(columns), self._place(columns))
 
     def _place(self, columns: Iterable[str]) -> int:
         return min(self.flat.columns.index(name) for name in columns)
@@ -107,11 +105,11 @@ class Design:
             name in other.errors for name in one.columns if name not in other.columns
         )
 
-    def _plausible(self, each: Determinant, chosen: set[Columns]) -> bool:
+    def _plausible(self, each: Determinant) -> bool:
         if self._is_chosen(each):
             return True
         wrong = [name for name in each.columns if not may_be_key(name, self.flat.types[name])]
-        if wrong and each.columns not in chosen:
+        if wrong and each.columns not in self._chosen_keys:
             self._refuse(each, f"{wrong[0]} is a measure or a part of a date, and names no thing")
             return False
         return True

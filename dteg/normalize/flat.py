@@ -25,6 +25,11 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def literal(text: str) -> str:
+    """Return a text as a constant of SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def listed(names: list[str], prefix: str = "") -> str:
     """Return names as a list of columns, each behind the alias `prefix` if there is one."""
     dot = f"{prefix}." if prefix else ""

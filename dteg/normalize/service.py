@@ -1,6 +1,5 @@
 """A file taken apart into tables, on this machine."""
 
-import hashlib
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -88,7 +87,7 @@ class Normalizer:
             QualityGateError: The tables are not the file. Nothing was written, as after each of these.
         """
         from dteg.normalize.outputs import ddl, diagram
-        from dteg.normalize.outputs.folder import write_folder
+        from dteg.normalize.outputs.folder import sha256_of, write_folder
         from dteg.normalize.outputs.warehouse import load_tables
 
         if "://" in file and request.out and Path(request.out).exists():
@@ -114,7 +113,10 @@ class Normalizer:
                 load_tables(analysis, result, self.project.warehouse_url(), schema, replace=request.replace)
             if request.out:
                 watch("writing")
-                source = {"name": Path(file).name, "sha256": _sha256(file)}
+                source = {
+                    "name": Path(file).name,
+                    "sha256": sha256_of(Path(file)) if Path(file).is_file() else "",
+                }
                 written = write_folder(
                     analysis,
                     result,
@@ -146,12 +148,3 @@ def _memory(file: str) -> str:
     """Return how much memory DuckDB may take: about what the tables of the file need, the rest is on disk."""
     size_mb = Path(file).stat().st_size >> 20 if Path(file).is_file() else _MOST_MB
     return f"{min(max(size_mb * _MEMORY_PER_BYTE, _LEAST_MB), _MOST_MB)}MB"
-
-
-def _sha256(file: str) -> str:
-    """Return the hash of a file; of several or a URL nothing is known."""
-    path = Path(file)
-    if not path.is_file():
-        return ""
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()

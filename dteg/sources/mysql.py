@@ -4,14 +4,13 @@ import contextlib
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dteg.core.errors import DtegError, MissingExtraError, PermanentError, TransientError
 from dteg.core.identifiers import MAX_IDENTIFIER_BYTES
-from dteg.core.queries import load_queries
 from dteg.core.secrets import redact
 from dteg.sources.fdw import FdwLinker, fewer_at_a_time
+from dteg.sources.information_schema import QUERIES, keys_of, quoted
 from dteg.sources.kinds import PROBE_TIMEOUT_S, Link, MysqlOptions
 from dteg.sources.models import Column, ForeignKey, Probe, Relation, SourceTable
 from dteg.sources.mysql_types import DATES, MappedType, is_text, longest_value, mapped_type
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 INTROSPECTION_TIMEOUT_S = 30.0
 # Tables up to so many rows are searched for dates that are none.
 MAX_SEARCHED_ROWS = 100_000
-_QUERIES = load_queries(Path(__file__).with_name("mysql.sql"))
 _TRANSIENT = frozenset({1040, 1053, 1203, 1205, 1213, 2002, 2003, 2006, 2013})
 
 
@@ -84,7 +82,7 @@ class MysqlLinker(FdwLinker):
         """Read `information_schema`: four queries, however many tables, and one for each small table with dates."""
         database = self.server(link).database
         with self.connected(link, INTROSPECTION_TIMEOUT_S) as connection, connection.cursor() as cursor:
-            cursor.execute(_QUERIES["tables"], [database])
+            cursor.execute(QUERIES["tables"], [database])
             wanted = [row for row in cursor.fetchall() if matches(link.patterns, "", row[0])]
             columns = _by_table(cursor, "columns", database)
             keys = _by_table(cursor, "keys", database)
@@ -136,7 +134,7 @@ def _table(
     link: Link, row: Any, local: str, columns: Sequence[tuple[Column, str]], keys: list[Any]
 ) -> SourceTable:
     name, estimate, about, kind, row_bytes = row
-    primary, unique = _keys(keys)
+    primary, unique = keys_of(keys)
     problems = [f"{column.name}: {problem}" for column, problem in columns if problem]
     return SourceTable(
         source=link.slug, name=name, relation=Relation(schema_=link.schema, name=local),
@@ -186,7 +184,7 @@ _COMPARED_THERE = "read whole, but conditions over it may be decided by the sour
 
 
 def _longest(cursor: Any, table: str, name: str) -> int:
-    cursor.execute(f"SELECT MAX(OCTET_LENGTH({_quoted(name)})) FROM {_quoted(table)}")  # noqa: S608 - quoted names
+    cursor.execute(f"SELECT MAX(OCTET_LENGTH({quoted(name)})) FROM {quoted(table)}")  # noqa: S608 - quoted names
     row = cursor.fetchone()
     return int(row[0] or 0) if row else 0
 
@@ -203,21 +201,10 @@ def _false_dates(cursor: Any, table: Any, columns: list[Any]) -> set[str]:
     if not dates or table[1] is None or table[1] > MAX_SEARCHED_ROWS:
         return suspicious
     # The month of 2024-00-10 is 0 as well; a date that is null has none.
-    tests = ", ".join(f"MAX(MONTH({_quoted(name)}) = 0 OR DAY({_quoted(name)}) = 0)" for name in dates)
-    cursor.execute(f"SELECT {tests} FROM {_quoted(table[0])}")  # noqa: S608 - names, and they are quoted
+    tests = ", ".join(f"MAX(MONTH({quoted(name)}) = 0 OR DAY({quoted(name)}) = 0)" for name in dates)
+    cursor.execute(f"SELECT {tests} FROM {quoted(table[0])}")  # noqa: S608 - names, and they are quoted
     found = cursor.fetchone() or ()
     return suspicious | {name for name, is_false in zip(dates, found, strict=True) if is_false}
-
-
-def _keys(rows: Sequence[Any]) -> tuple[list[str], list[list[str]]]:
-    by_name: dict[str, list[str]] = defaultdict(list)
-    partial = set()
-    for index, column, nullable, prefix in rows:
-        by_name[index].append(column)
-        if prefix is not None or column is None or (nullable == "YES" and index != "PRIMARY"):
-            partial.add(index)
-    whole = {index: names for index, names in by_name.items() if index not in partial}
-    return whole.pop("PRIMARY", []), list(whole.values())
 
 
 def _references(rows: Sequence[Any]) -> list[ForeignKey]:
@@ -232,14 +219,10 @@ def _references(rows: Sequence[Any]) -> list[ForeignKey]:
 
 def _by_table(cursor: Any, query: str, database: str) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = defaultdict(list)
-    cursor.execute(_QUERIES[query], [database])
+    cursor.execute(QUERIES[query], [database])
     for table, *rest in cursor.fetchall():
         found[table].append(rest)
     return found
-
-
-def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"
 
 
 def _ms(began: float) -> int:

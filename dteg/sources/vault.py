@@ -4,8 +4,6 @@ The key is made on first use in the user's configuration folder, or is what `DTE
 the warehouse but not the key learns no password.
 """
 
-import base64
-import binascii
 import hashlib
 import json
 import os
@@ -14,11 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dteg.core.errors import ConfigError
-from dteg.core.places import config_dir, write_private
+from dteg.core.places import config_dir
+from dteg.core.sealing import decode_key, read_private, write_key
 from dteg.core.secrets import resolve
 
 KEY_VARIABLE = "DTEG_SOURCES_KEY"
-_KEY_BYTES = 32
 _NONCE_BYTES = 12
 
 
@@ -71,7 +69,7 @@ class Vault:
 
     def _key(self, *, make: bool) -> bytes:
         if reference := os.environ.get(KEY_VARIABLE, ""):
-            return _decoded(
+            return decode_key(
                 resolve(reference) if reference.startswith("secret://") else reference, KEY_VARIABLE
             )
         if not self.key_file.exists():
@@ -80,10 +78,8 @@ class Vault:
                     f"the key of the sources' passwords, {self.key_file}, is not there; copy it there, name it in"
                     f" {KEY_VARIABLE}, or add the sources again with --replace"
                 )
-            write_private(self.key_file, base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode() + "\n")
-        if os.name == "posix" and self.key_file.stat().st_mode & 0o077:
-            raise ConfigError(f"others may read the key {self.key_file}: chmod 600 {self.key_file}")
-        return _decoded(self.key_file.read_text("ascii", "replace"), str(self.key_file))
+            write_key(self.key_file)
+        return decode_key(read_private(self.key_file), str(self.key_file))
 
 
 def _bound_to(slug: str) -> bytes:
@@ -92,15 +88,3 @@ def _bound_to(slug: str) -> bytes:
 
 def _key_id(key: bytes) -> str:
     return hashlib.sha256(b"dteg sources key\0" + key).hexdigest()[:16]
-
-
-def _decoded(text: str, where: str) -> bytes:
-    try:
-        key = base64.b64decode(text.strip(), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if len(key) != _KEY_BYTES:
-        raise ConfigError(
-            f"{where} is not a key: 32 random bytes in base64; make one with: openssl rand -base64 32"
-        )
-    return key

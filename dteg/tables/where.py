@@ -24,6 +24,7 @@ from psycopg import sql
 
 from dteg.core.errors import ConfigError
 from dteg.core.suggest import did_you_mean
+from dteg.core.tokens import Token
 from dteg.tables.models import NUMBER_TYPES
 
 MAX_DEPTH = 50
@@ -37,25 +38,6 @@ _TOKEN = re.compile(
 _SIGNS = {"=": "=", "==": "=", "!=": "<>", "<>": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 _WORDS = frozenset(["and", "or", "not", "in", "like", "ilike", "is", "null", "between", "true", "false"])
 _PATTERNS = {"like": "LIKE", "ilike": "ILIKE"}
-
-
-@dataclass(frozen=True, slots=True)
-class _Token:
-    """A piece of the condition.
-
-    Attributes:
-        kind: text, name, number, word, sign or end.
-        text: As written.
-        at: 1-based place of its first character.
-    """
-
-    kind: str
-    text: str
-    at: int
-
-    def is_word(self, *words: str) -> bool:
-        """Whether it is one of some words of the language."""
-        return self.kind == "word" and self.text.lower() in words
 
 
 @dataclass(frozen=True)
@@ -108,8 +90,8 @@ class _Parser:
             raise self._wrong(f"unexpected {rest.text!r}; join conditions with and / or", rest)
         return Condition(found, self._values, self._literals)
 
-    def _split(self) -> list[_Token]:
-        tokens: list[_Token] = []
+    def _split(self) -> list[Token]:
+        tokens: list[Token] = []
         at = 0
         end = len(self._text.rstrip())
         while at < end:
@@ -126,18 +108,18 @@ class _Parser:
             kind = str(match.lastgroup)
             if kind == "number" and len(match[kind]) > MAX_DIGITS:
                 raise self._wrong_at(f"a number of more than {MAX_DIGITS} characters", match.start(kind) + 1)
-            tokens.append(_Token(kind, match[kind], match.start(kind) + 1))
+            tokens.append(Token(kind, match[kind], match.start(kind) + 1))
             at = match.end()
             if len(tokens) > MAX_PARTS:
                 raise self._wrong_at(f"more than {MAX_PARTS:,} words and signs", at)
         if not tokens:
             raise self._wrong_at("there is no condition", 1)
-        return [*tokens, _Token("end", "", end + 1)]
+        return [*tokens, Token("end", "", end + 1)]
 
-    def _peek(self) -> _Token:
+    def _peek(self) -> Token:
         return self._tokens[self._next]
 
-    def _take(self) -> _Token:
+    def _take(self) -> Token:
         token = self._tokens[self._next]
         self._next += token.kind != "end"
         return token
@@ -187,7 +169,7 @@ class _Parser:
             return sql.SQL(f"({{}} IS {no}NULL)").format(column)
         return self._membership(name, token)
 
-    def _membership(self, name: str, token: _Token) -> sql.Composable:
+    def _membership(self, name: str, token: Token) -> sql.Composable:
         """Read what follows a column and may be negated: in, between, like."""
         column, no = sql.Identifier(name), ""
         if token.is_word("not"):
@@ -233,7 +215,7 @@ class _Parser:
             )
         return sql.Identifier(self._column(token))
 
-    def _column(self, token: _Token) -> str:
+    def _column(self, token: Token) -> str:
         if token.kind not in ("name", "word") or (token.kind == "word" and token.text.lower() in _WORDS):
             raise self._wrong("here comes the name of a column" + _found(token), token)
         name = token.text[1:-1].replace('""', '"') if token.kind == "name" else token.text
@@ -242,7 +224,7 @@ class _Parser:
             raise self._wrong(f"{self._table} has no column {name!r}; {near}", token)
         return name
 
-    def _value(self, token: _Token, column: str) -> sql.Composable:
+    def _value(self, token: Token, column: str) -> sql.Composable:
         """Bind a value; a number stays one only beside a column of numbers."""
         if token.kind == "text":
             return self._bound(_unquoted(token.text), token)
@@ -255,7 +237,7 @@ class _Parser:
             raise self._wrong("a comparison with null is never true; write: is null", token)
         raise self._wrong("here comes a value: 'text', a number, true or false" + _found(token), token)
 
-    def _bound(self, value: Any, token: _Token) -> sql.Composable:
+    def _bound(self, value: Any, token: Token) -> sql.Composable:
         self._values.append(value)
         self._literals.append((str(value), token.at))
         return sql.Placeholder()
@@ -265,14 +247,14 @@ class _Parser:
         if token.kind != "sign" or token.text != sign:
             raise self._wrong(f"here comes {sign}" + _found(token), token)
 
-    def _wrong(self, message: str, token: _Token) -> ConfigError:
+    def _wrong(self, message: str, token: Token) -> ConfigError:
         return self._wrong_at(message, token.at)
 
     def _wrong_at(self, message: str, at: int) -> ConfigError:
         return ConfigError(f"where: {message} (at character {at} of {_shortened(self._text)!r})")
 
 
-def _found(token: _Token) -> str:
+def _found(token: Token) -> str:
     return ", but it ends" if token.kind == "end" else f", not {token.text!r}"
 
 

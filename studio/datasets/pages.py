@@ -1,6 +1,5 @@
 """Datasets in the browser: the list, one dataset with its rows and generations, and what can be done with it."""
 
-import json
 from datetime import timedelta
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -18,10 +17,10 @@ from dteg.datasets.models import (
     GenerationStatus,
     RowPage,
 )
-from dteg.tables.models import NUMBER_TYPES
 from dteg.webapp.forms import refusal
 from dteg.webapp.pages import go
 from studio.access import Scope, allow
+from studio.cells import cell_text, number_columns
 from studio.datasets import builder
 from studio.rendering import Line, Posted, Summary, show
 from studio.services import Services, services_of
@@ -97,7 +96,7 @@ def one(
     query = {name: text for name, text in (("where", where), ("order", order)) if text}
     return show(
         request, "datasets_one.html", dataset=dataset, rows=rows, problem=problem, where=where, order=order,
-        pages=_pages(slug, rows, query, offset), numbers=_numbers(rows), shown=_shown,
+        pages=_pages(slug, rows, query, offset), numbers=number_columns(rows.columns if rows else ()), shown=cell_text,
         generations=service.generations(slug, SHOWN_GENERATIONS), yaml=service.export(slug), links=_links(slug),
         when=describe(dataset.schedule) if dataset.schedule else "", poll=_poll(dataset, begun, 0), **_words(),
     )  # fmt: skip
@@ -217,14 +216,3 @@ def _pages(slug: str, rows: RowPage | None, query: dict[str, str], offset: int) 
     if rows is not None and rows.next is not None:
         found["next"] = f"{_path(slug)}?{urlencode({**query, 'offset': rows.next})}#rows"
     return found
-
-
-def _numbers(rows: RowPage | None) -> set[int]:
-    """Return the places of the columns that hold numbers."""
-    columns = rows.columns if rows else []
-    return {at for at, column in enumerate(columns) if column.type.split("(")[0] in NUMBER_TYPES}
-
-
-def _shown(value: Any) -> str:
-    """Return a value as a cell shows it."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

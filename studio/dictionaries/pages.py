@@ -8,9 +8,8 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
 
-from dteg.core.errors import ConfigError, ConflictError, DtegError, InputError, NotFoundError
+from dteg.core.errors import ConfigError, ConflictError, DtegError, NotFoundError
 from dteg.dictionaries.models import (
     MAX_COLUMNS,
     SLUG_PATTERN,
@@ -40,6 +39,7 @@ from studio.dictionaries.grid import (
 )
 from studio.rendering import Line, Posted, Summary, show
 from studio.services import Services, services_of
+from studio.uploads import require_file
 
 NAVIGATION = ("Dictionaries", "/dictionaries")
 DONE = {
@@ -53,7 +53,6 @@ DONE = {
 }
 LONG = (r"/dictionaries/new/file", r"/dictionaries/[^/]+/import", r"/dictionaries/[^/]+/import/[0-9a-f]+")
 SHOWN_CHANGES = 50
-_CHUNK_BYTES = 1 << 20
 router = APIRouter(prefix="/dictionaries")
 _READ, _WRITE, _ADMIN = [allow(Scope.READ)], [allow(Scope.WRITE)], [allow(Scope.ADMIN)]
 Writer = Annotated[Principal, allow(Scope.WRITE)]
@@ -291,14 +290,7 @@ async def _received(request: Request) -> str:
     Raises:
         InputError: None was chosen, or it is empty.
     """
-    sent = await request.form()
-    file = sent.get("file")
-    if not isinstance(file, UploadFile) or not file.filename:
-        raise InputError("choose a file")
-    with Uploads.of(services_of(request).project).incoming(file.filename) as incoming:
-        while chunk := await file.read(_CHUNK_BYTES):
-            await run_in_threadpool(incoming.write, chunk)
-        return incoming.finish().id
+    return (await require_file(services_of(request).project, await request.form())).id
 
 
 def _known(request: Request, slug: str) -> Dictionary:

@@ -5,13 +5,10 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
 
-from dteg.core.errors import DtegError, InputError, NotFoundError
+from dteg.core.errors import DtegError, NotFoundError
 from dteg.normalize.service import NormalizeRequest, NormalizeResult
 from dteg.tables.requests import checked
-from dteg.tables.uploads import Uploads
 from dteg.webapp.forms import refusal, state
 from dteg.webapp.pages import go
 from dteg.webkit import FormState
@@ -20,12 +17,12 @@ from studio.normalize.drawing import drawing
 from studio.normalize.routes import UploadId, run
 from studio.rendering import Posted, show
 from studio.services import services_of
+from studio.uploads import require_file
 
 NAVIGATION = ("Normalize", "/normalize")
 LONG = (r"/normalize", r"/normalize/[0-9a-f]+")
 router = APIRouter(prefix="/normalize")
 _WRITE = [allow(Scope.WRITE)]
-_CHUNK_BYTES = 1 << 20
 SHOWN_REFUSED = 12
 _OPTIONS = ("form", "lists", "name")
 FORMS = [("3NF", "Third normal form"), ("BCNF", "Boyce-Codd normal form")]
@@ -48,13 +45,7 @@ async def upload(request: Request, form: Posted) -> Response:
     sent = await request.form()
     try:
         wanted = _wanted(form)
-        file = sent.get("file")
-        if not isinstance(file, UploadFile) or not file.filename:
-            raise InputError("choose a file")
-        with Uploads.of(services_of(request).project).incoming(file.filename) as incoming:
-            while chunk := await file.read(_CHUNK_BYTES):
-                await run_in_threadpool(incoming.write, chunk)
-            made = incoming.finish()
+        made = await require_file(services_of(request).project, sent)
     except DtegError as error:
         return _form(request, state(form, problem=refusal(error)))
     finally:

@@ -1,6 +1,5 @@
 """Sources in the browser."""
 
-import json
 import re
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
@@ -8,22 +7,21 @@ from urllib.parse import quote, urlencode
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
 
 from dteg.core.errors import DtegError, NotFoundError, UnavailableError
 from dteg.sources.kinds import KINDS
 from dteg.sources.models import WAREHOUSE, LinkReport, Probe, RowPage, Source, SourceTable, State
 from dteg.sources.staging import keep_upload
-from dteg.tables.models import NUMBER_TYPES
-from dteg.tables.uploads import Uploads
 from dteg.webapp.forms import refusal, state
 from dteg.webapp.pages import go
 from dteg.webkit import FormState
 from studio.access import Scope, allow
+from studio.cells import cell_text, number_columns
 from studio.rendering import Line, Posted, Summary, show
 from studio.services import Services, services_of
 from studio.sources import forms
 from studio.sources.routes import Slug
+from studio.uploads import keep_file
 
 NAVIGATION = ("Sources", "/sources")
 DONE = {
@@ -34,7 +32,6 @@ DONE = {
 LONG = (r"/sources(/new)?", r"/sources/[^/]+/refresh")
 PAGE_ROWS = 50
 SLUG = re.compile(r"[a-z][a-z0-9_]{0,40}")
-_CHUNK_BYTES = 1 << 20
 SHOWN_TABLES = 1_000
 TONES = {State.OK: "good", State.FAILING: "warn", State.OPEN: "bad"}
 WORDS = {State.OK: "answers", State.FAILING: "fails", State.OPEN: "does not answer"}
@@ -90,14 +87,9 @@ def new(request: Request, kind: Annotated[str, Query(max_length=40)] = "") -> Re
 async def add(request: Request, form: Posted) -> Response:
     """Add a source, or only test it; a file that is sent with it is kept for it."""
     sent = await request.form()
-    file, upload = sent.get("upload"), ""
-    if isinstance(file, UploadFile) and file.filename:
-        with Uploads.of(services_of(request).project).incoming(file.filename) as incoming:
-            while chunk := await file.read(_CHUNK_BYTES):
-                await run_in_threadpool(incoming.write, chunk)
-            upload = incoming.finish().id
+    kept = await keep_file(services_of(request).project, sent, "upload")
     await sent.close()
-    return await run_in_threadpool(_add, request, form, upload)
+    return await run_in_threadpool(_add, request, form, kept.id if kept else "")
 
 
 def _add(request: Request, form: dict[str, str], upload: str) -> Response:
@@ -185,7 +177,7 @@ def table(request: Request, slug: Slug, table: _Table, offset: Annotated[int, Qu
         problem = _said(error)
     return show(
         request, "sources_table.html", status=422 if problem else 200, source=service.get(slug), table=found, rows=rows,
-        problem=problem, shown=_shown, numbers=_numbers(rows), pages=_pages(found, rows, offset), offset=offset,
+        problem=problem, shown=cell_text, numbers=number_columns(rows.columns if rows else ()), pages=_pages(found, rows, offset), offset=offset,
     )  # fmt: skip
 
 
@@ -232,7 +224,7 @@ def _state(
 
 def _given(source: Source) -> dict[str, str]:
     options = {
-        forms.PREFIX + name: "\n".join(map(str, value)) if isinstance(value, list) else _shown(value)
+        forms.PREFIX + name: "\n".join(map(str, value)) if isinstance(value, list) else cell_text(value)
         for name, value in source.options.items()
     }
     return {
@@ -259,12 +251,3 @@ def _pages(table: SourceTable, rows: RowPage | None, offset: int) -> dict[str, s
     if rows and rows.more:
         found["next"] = f"{_path_of(table)}?{urlencode({'offset': offset + PAGE_ROWS})}#rows"
     return found
-
-
-def _numbers(rows: RowPage | None) -> set[int]:
-    columns = rows.columns if rows else []
-    return {number for number, column in enumerate(columns) if column.type.split("(")[0] in NUMBER_TYPES}
-
-
-def _shown(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,6 +1,5 @@
 """Tables in the browser."""
 
-import json
 from collections.abc import Mapping
 from itertools import groupby
 from typing import Annotated, Any
@@ -8,16 +7,13 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import RedirectResponse, Response
-from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
 
-from dteg.core.errors import DtegError, InputError, NotFoundError
+from dteg.core.errors import DtegError, NotFoundError
 from dteg.core.identifiers import TableName
 from dteg.tables.loading import preview as preview_of
 from dteg.tables.models import (
     EXPORT_FORMATS,
     FILE_FORMATS,
-    NUMBER_TYPES,
     CreateRequest,
     ExportFormat,
     ExportRequest,
@@ -31,17 +27,18 @@ from dteg.webapp.forms import refusal, state
 from dteg.webapp.pages import go
 from dteg.webkit import FormState
 from studio.access import Scope, allow
+from studio.cells import cell_text, number_columns
 from studio.rendering import Line, Posted, Summary, show
 from studio.services import Services, services_of
 from studio.tables.downloads import download
 from studio.tables.jobs import jobs_of
+from studio.uploads import require_file
 
 NAVIGATION = ("Tables", "/tables")
 DONE = {"table-deleted": "The table was deleted."}
 LONG = (r"/tables/upload", r"/tables/upload/[0-9a-f]+", r"/tables/[^/]+/export")
 PAGE_ROWS = 50
 SHOWN_TABLES = 500
-_CHUNK_BYTES = 1 << 20
 _SETTINGS = ("delimiter", "encoding", "sheet", "records_path", "member")
 _TYPE = "type:"
 router = APIRouter(prefix="/tables")
@@ -88,13 +85,7 @@ async def upload(request: Request, form: Posted) -> Response:
     sent = await request.form()
     try:
         table = checked(CreateRequest, table=form.get("table", "")).table
-        file = sent.get("file")
-        if not isinstance(file, UploadFile) or not file.filename:
-            raise InputError("choose a file")
-        with Uploads.of(services_of(request).project).incoming(file.filename) as incoming:
-            while chunk := await file.read(_CHUNK_BYTES):
-                await run_in_threadpool(incoming.write, chunk)
-            made = incoming.finish()
+        made = await require_file(services_of(request).project, sent)
     except DtegError as error:
         return _upload_page(request, state(form, problem=refusal(error)))
     finally:
@@ -160,7 +151,7 @@ def table(request: Request, table: _Table, where: str = "", order_by: str = "", 
     return show(
         request, "tables_table.html", status=422 if problem else 200, table=detail, rows=rows, problem=problem,
         where=where, order_by=order_by, after=after, pages=_pages(detail.table, rows, query, after),
-        shown=_shown, numbers=_numbers(rows), count=_rows(detail.rows, exact=detail.rows_are_exact),
+        shown=cell_text, numbers=number_columns(rows.columns if rows else ()), count=_rows(detail.rows, exact=detail.rows_are_exact),
         formats=EXPORT_FORMATS, export_query=urlencode(query),
     )  # fmt: skip
 
@@ -275,17 +266,6 @@ def _pages(table: str, rows: Rows | None, query: dict[str, str], after: int) -> 
     if rows is not None and rows.next is not None:
         found["next"] = f"/tables/{table}?{urlencode({**query, 'after': rows.next})}#rows"
     return found
-
-
-def _numbers(rows: Rows | None) -> set[int]:
-    """Return the places of the columns that hold numbers."""
-    columns = rows.columns if rows else []
-    return {at for at, column in enumerate(columns) if column.type.split("(")[0] in NUMBER_TYPES}
-
-
-def _shown(value: Any) -> str:
-    """Return a value as a cell shows it."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _rows(rows: int | None, *, exact: bool) -> str:

@@ -30,7 +30,8 @@ from dteg.backups.targets.port import (
     taken,
     unknown,
 )
-from dteg.core.errors import ConfigError, UnavailableError
+from dteg.core.errors import ConfigError
+from dteg.core.object_stores import store_errors
 
 _PART_BYTES = 8 << 20
 _MAX_PARTS = 9_000  # S3 and Google allow 10,000
@@ -60,7 +61,7 @@ class ObjectTarget:
         """See `Target.lock`: an object that is made only if it is not there."""
         key = f"{_LOCKS}/{slug}.json"
         owner = json.dumps({"host": socket.gethostname(), "process": os.getpid()}).encode()
-        with _told():
+        with store_errors():
             self._take(key, slug, owner)
         done = threading.Event()
         renewer = threading.Thread(target=self._renew, args=(key, owner, done), daemon=True)
@@ -106,7 +107,7 @@ class ObjectTarget:
         if not ID.fullmatch(backup_id):
             raise unknown(backup_id, self.uri)
         try:
-            with _told():
+            with store_errors():
                 return bytes(obstore.get(self._store, f"{backup_id}/{MANIFEST}").bytes())
         except FileNotFoundError:
             raise unknown(backup_id, self.uri) from None
@@ -116,7 +117,7 @@ class ObjectTarget:
         """See `Target.open`."""
         if not ID.fullmatch(backup_id):
             raise unknown(backup_id, self.uri)
-        with _told():
+        with store_errors():
             try:
                 stream = obstore.get(self._store, f"{backup_id}/{name}").stream(_READ_BYTES)
             except FileNotFoundError:
@@ -128,7 +129,7 @@ class ObjectTarget:
         if not ID.fullmatch(backup_id):
             raise unknown(backup_id, self.uri)
         names = self._found().get(backup_id, set())
-        with _told():
+        with store_errors():
             for name in sorted(names, key=lambda each: each != MANIFEST):
                 obstore.delete(self._store, f"{backup_id}/{name}")
 
@@ -141,7 +142,7 @@ class ObjectTarget:
 
     def _found(self) -> dict[str, set[str]]:
         found: dict[str, set[str]] = {}
-        with _told():
+        with store_errors():
             for batch in obstore.list(self._store):
                 for meta in batch:
                     folder, _, name = meta["path"].rpartition("/")
@@ -162,7 +163,7 @@ class ObjectDraft:
     def file(self, name: str) -> Iterator[Write]:
         """See `Draft.file`: in parts, of which a few are under way at once."""
         self._names.append(name)
-        with _told():
+        with store_errors():
             writer = obstore.open_writer(
                 self._store, f"{self._id}/{name}", buffer_size=self._part_bytes, max_concurrency=_AT_ONCE
             )
@@ -171,7 +172,7 @@ class ObjectDraft:
 
     def publish(self, manifest: bytes) -> None:
         """See `Draft.publish`."""
-        with _told():
+        with store_errors():
             obstore.put(self._store, f"{self._id}/{MANIFEST}", manifest, use_multipart=False)
 
     def discard(self) -> None:
@@ -201,14 +202,3 @@ def _plain_http(uri: str) -> dict[str, Any]:
     """Servers of one's own may speak plain HTTP, if the environment says so as the clouds' tools do."""
     allowed = os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true") and uri.startswith("s3")
     return {"client_options": {"allow_http": True}} if allowed else {}
-
-
-@contextlib.contextmanager
-def _told() -> Iterator[None]:
-    try:
-        yield
-    except exceptions.BaseError as error:
-        # The store's own message holds addresses and request ids, which are nobody's business.
-        raise UnavailableError(
-            f"the object store does not do what it should ({type(error).__name__}): see its address, credentials and rights"
-        ) from error

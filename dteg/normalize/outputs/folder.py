@@ -10,6 +10,7 @@ from typing import Any, Literal
 from dteg.core.errors import ConflictError, EnvironmentProblemError
 from dteg.normalize.decompose import exceptions_name, here
 from dteg.normalize.engine import Analysis, Normalized
+from dteg.normalize.flat import literal
 from dteg.normalize.outputs import dbt, ddl, diagram
 from dteg.normalize.outputs.report import report
 
@@ -59,7 +60,7 @@ def write_folder(
             for table in tables:
                 _write_table(analysis, table, partial / f"{table}.{format_}", format_)
             written = {
-                str(path.relative_to(partial)): _sha256(path)
+                str(path.relative_to(partial)): sha256_of(path)
                 for path in sorted(partial.rglob("*"))
                 if path.is_file()
             }
@@ -75,11 +76,11 @@ def write_folder(
 
 
 def _write_table(analysis: Analysis, table: str, path: Path, format_: TableFormat) -> None:
-    place = str(path).replace("'", "''")
     options = "FORMAT csv, HEADER true" if format_ == "csv" else "FORMAT parquet, COMPRESSION zstd"
-    analysis.flat.connection.execute(f"COPY {here(table)} TO '{place}' ({options})")
+    analysis.flat.connection.execute(f"COPY {here(table)} TO {literal(str(path))} ({options})")
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Return the hash of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -12,7 +12,7 @@ from dteg.core.identifiers import check_identifier
 from dteg.core.postgres import connect, translated
 from dteg.normalize.decompose import exceptions_name, here
 from dteg.normalize.engine import Analysis, Normalized
-from dteg.normalize.flat import TABLE, Flat, listed, quoted
+from dteg.normalize.flat import TABLE, Flat, listed, literal, quoted
 from dteg.normalize.outputs import ddl
 
 _CHUNK = 1 << 20
@@ -114,7 +114,7 @@ def _prove(flat: Flat, connection: psycopg.Connection[Any], view: str, folder: P
     statement = f"COPY (SELECT {listed(flat.columns)} FROM {view}) TO STDOUT (FORMAT csv, FORCE_QUOTE *)"  # noqa: S608 - quoted
     with connection.cursor() as cursor, cursor.copy(statement.encode()) as copy, path.open("wb") as file:
         file.writelines(copy)
-    types = ", ".join(f"{_text(name)}: {_text(flat.types[name])}" for name in flat.columns)
+    types = ", ".join(f"{literal(name)}: {literal(flat.types[name])}" for name in flat.columns)
     flat.connection.execute(
         f"CREATE OR REPLACE TEMP VIEW {_BACK} AS SELECT * FROM read_csv('{path}', header = false, auto_detect = false, "  # noqa: S608 - quoted
         f"delim = ',', quote = '\"', escape = '\"', nullstr = '', allow_quoted_nulls = false, columns = {{{types}}}, "
@@ -129,7 +129,3 @@ def _prove(flat: Flat, connection: psycopg.Connection[Any], view: str, folder: P
         raise QualityGateError(
             f"{differing:,} rows came back from the warehouse differently; nothing was loaded"
         )
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
