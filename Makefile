@@ -64,6 +64,7 @@ test: dev-tools ## Run the tests; choose with PYTEST_ARGS="tests/unit -k retry"
 
 .PHONY: faults
 faults: dev-tools ## Kill, cut and corrupt: the full set of fault tests
+	@.ci/system-packages
 	@.ci/bootstrap mongodb
 	@DTEG_FAULTS=full $(PY) -m pytest tests/faults -m faults -rs $(PYTEST_ARGS)
 
