@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import chain
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -22,29 +23,17 @@ from studio.settings import StudioSettings
 from studio.surroundings import StudioSurroundings
 
 API = "/api/v1"
-# In the order of the navigation. A concept is a folder with any of `routes.py` (below /api/v1), `pages.py` and
-# `worker.py`. `LONG` in its routes or pages is a tuple of patterns of whole paths whose requests carry files or take
-# longer than a minute to begin their answer.
-CONCEPTS = (
-    "home",
-    "tables",
-    "metadata",
-    "normalize",
-    "sources",
-    "dictionaries",
-    "datasets",
-    "snapshots",
-    "dashboards",
-    "charts",
-    "schema_changes",
-    "backups",
-    "cron",
-    "topics",
-    "alerts",
-    "pruning",
-    "tokens",
-    "entrance",
-)
+# Concepts in the order of the navigation, below the headings they have there. A concept is a folder with any of
+# `routes.py` (below /api/v1), `pages.py` and `worker.py`. `LONG` in its routes or pages is a tuple of patterns of whole
+# paths whose requests carry files or take longer than a minute to begin their answer.
+GROUPS = {
+    "": ("home",),
+    "Data": ("tables", "sources", "dictionaries", "normalize"),
+    "Analysis": ("datasets", "snapshots", "charts", "dashboards", "metadata"),
+    "Operations": ("schema_changes", "backups", "cron", "topics", "alerts", "pruning"),
+    "Access": ("tokens", "entrance"),
+}
+CONCEPTS = tuple(chain.from_iterable(GROUPS.values()))
 _FOR_PROGRAMS = ("/api/v1/", "/static/", "/healthz", "/readyz")
 _TOKEN = {"type": "http", "scheme": "bearer", "description": "A token: dteg studio token create."}
 

@@ -1,7 +1,7 @@
 """From templates to pages: what every page knows, and what each concept adds to navigation and home page."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -29,6 +29,7 @@ THEME_COOKIE = "dteg_theme"
 DONE = {"logged-in": "You are logged in.", "logged-out": "You are logged out."}
 # A dependency of every route that takes a form; where it comes from is checked with who sent it.
 Posted = Annotated[dict[str, str], Depends(texts_of)]
+Navigation = tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class StudioPage:
         path: The same without its query.
         flash: What was just done.
         url: Address of the studio, as users write it.
-        navigation: Label and address of the entries.
+        navigation: The entries, label and address, below their headings.
     """
 
     who: Principal
@@ -91,7 +92,7 @@ class StudioPage:
     path: str
     flash: str
     url: str
-    navigation: tuple[tuple[str, str], ...] = field(default=())
+    navigation: Navigation = ()
 
     @property
     def may_write(self) -> bool:
@@ -123,11 +124,11 @@ def kit() -> PageKit:
     return PageKit([folder / "templates" for folder in folders], static, STATIC, shared)
 
 
-def page_modules() -> Iterator[ModuleType]:
-    """Yield the pages of all concepts that have some."""
-    from studio.app import CONCEPTS
+def page_modules(group: str | None = None) -> Iterator[ModuleType]:
+    """Yield the pages of the concepts that have some: of all, or of those below one heading."""
+    from studio.app import CONCEPTS, GROUPS
 
-    for concept in CONCEPTS:
+    for concept in CONCEPTS if group is None else GROUPS[group]:
         if (module := part_of(concept, "pages")) is not None:
             yield module
 
@@ -139,9 +140,13 @@ def part_of(concept: str, part: str) -> ModuleType | None:
 
 
 @cache
-def _navigation() -> tuple[tuple[str, str], ...]:
-    found = [getattr(module, "NAVIGATION", None) for module in page_modules()]
-    return tuple(entry for entry in found if entry)
+def _navigation() -> Navigation:
+    from studio.app import GROUPS
+
+    return tuple(
+        (group, tuple(module.NAVIGATION for module in page_modules(group) if hasattr(module, "NAVIGATION")))
+        for group in GROUPS
+    )
 
 
 @cache

@@ -1,7 +1,7 @@
 """The services of one studio: those of each domain, made when first asked for.
 
 A domain is a folder of `dteg` with its rules and a folder here with `routes.py` (HTTP), `pages.py` (for browsers) and,
-if it has work beside the requests, `worker.py`. To add one, add a property here and its name to `CONCEPTS` in `app.py`.
+if it has work beside the requests, `worker.py`. To add one, add a property here and its name to `GROUPS` in `app.py`.
 """
 
 from __future__ import annotations

@@ -20,6 +20,8 @@ from dteg.tables.models import Column, Kind, TableDetail, TableList, TableSummar
 QUERIES = load_queries(Path(__file__).parent / "catalogue.sql")
 # Counting what fits into so many bytes takes a few hundredths of a second.
 MAX_COUNTED_BYTES = 16 << 20
+# Just after a load there is no ANALYZE yet, and the planner would guess from the width of a row: often by a factor of 2.
+MAX_COUNTED_BYTES_UNANALYZED = 256 << 20
 # How long a count or an estimate may wait for a table that is just being changed.
 LOCK_TIMEOUT_MS = 500
 COUNT_TIMEOUT_MS = 2_000
@@ -200,11 +202,12 @@ def count(
 ) -> tuple[int | None, bool]:
     """Return the rows of a table, and whether they were counted.
 
-    Small tables are counted. Of a larger one the planner's estimate is told, which follows the size of the table; of
+    Small tables are counted, and new ones of a middling size. Of a larger one the planner's estimate is told, which follows the size of the table; of
     a view nothing. A table that is locked or that we may not read has the estimate of its last ANALYZE.
     """
     with contextlib.suppress(psycopg.Error):
-        if exact or (kind in ("table", "materialized view") and size <= MAX_COUNTED_BYTES):
+        enough = MAX_COUNTED_BYTES if estimate >= 0 else MAX_COUNTED_BYTES_UNANALYZED
+        if exact or (kind in ("table", "materialized view") and size <= enough):
             row = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(table)).fetchone()
             return (row[0] if row else None), True
         if kind != "view":

@@ -74,7 +74,7 @@ def summary(services: Services) -> Summary:
     return Summary(
         title="Topics",
         href="/topics",
-        figures=(("Topics", f"{len(topics):,}"), ("Dead letters", f"{dead:,}")) if topics else (),
+        figures=(("topics", f"{len(topics):,}"), ("dead letters", f"{dead:,}")) if topics else (),
         lines=tuple(
             Line(
                 topic.name, f"/topics/{topic.name}",

@@ -221,8 +221,11 @@ def test_a_large_table_is_estimated_and_a_locked_one_does_not_hold_the_list_up(
     tables, database, postgres_url
 ):
     database.execute(
-        "CREATE TABLE big AS SELECT n, repeat('x', 200) AS t FROM generate_series(1, 100000) AS n"
+        "CREATE TABLE big WITH (autovacuum_enabled = false) AS"
+        " SELECT n, repeat('x', 200) AS t FROM generate_series(1, 100000) AS n"
     )
+    (new,) = tables.list().items
+    assert (new.rows, new.rows_are_exact) == (100_000, True), "the database has no estimate yet"
     database.execute("ANALYZE big")
     (big,) = tables.list().items
     assert not big.rows_are_exact
