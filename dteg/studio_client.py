@@ -3,14 +3,15 @@
 import contextlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 from urllib.parse import quote, urlsplit
-
-import httpx
 
 from dteg.core.errors import ConfigError, DeniedError, DtegError, UnavailableError
 from dteg.core.problem_codes import error_for_code
 from dteg.core.secrets import resolve
+
+if TYPE_CHECKING:
+    import httpx  # imported by whoever asks a studio: commands that work here start 50 ms sooner without it
 
 API = "/api/v1"
 URL_VARIABLE = "DTEG_STUDIO_URL"
@@ -18,7 +19,7 @@ TOKEN_VARIABLE = "DTEG_STUDIO_TOKEN"  # noqa: S105 - the name of a variable
 MAX_ANSWER_BYTES = 64_000_000
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 # Work that a studio does before it answers, such as the load of a file, may take its time.
-_TIMEOUT = httpx.Timeout(3600.0, connect=5.0)
+_TIMEOUT_S, _CONNECT_TIMEOUT_S = 3600.0, 5.0
 
 
 class StudioClient:
@@ -33,7 +34,9 @@ class StudioClient:
         ConfigError: The address is none, or would send the token over a network in the clear.
     """
 
-    def __init__(self, url: str, token: str = "", *, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(self, url: str, token: str = "", *, transport: "httpx.BaseTransport | None" = None) -> None:
+        import httpx
+
         from dteg import __version__
 
         self.url = _checked(url, token)
@@ -45,7 +48,7 @@ class StudioClient:
         self.http = httpx.Client(
             base_url=self.url + API,
             headers=headers,
-            timeout=_TIMEOUT,
+            timeout=httpx.Timeout(_TIMEOUT_S, connect=_CONNECT_TIMEOUT_S),
             transport=transport,
             trust_env=not local,
         )
@@ -107,14 +110,16 @@ class StudioClient:
             return self._call("POST", path, content=content, params=_given(fields), headers=headers)
 
     @contextlib.contextmanager
-    def stream(self, path: str, method: str = "GET", **query: Any) -> Iterator[httpx.Response]:
+    def stream(self, path: str, method: str = "GET", **query: Any) -> "Iterator[httpx.Response]":
         """Open an answer that is read in parts: `iter_bytes()`, or `iter_lines()` of an event stream.
 
         Raises:
             DtegError: The studio refuses, or the connection breaks.
         """
+        import httpx
+
         with self._translated():
-            timeout = httpx.Timeout(3600.0, connect=5.0, read=None)
+            timeout = httpx.Timeout(_TIMEOUT_S, connect=_CONNECT_TIMEOUT_S, read=None)
             with self.http.stream(method, path, params=_given(query), timeout=timeout) as response:
                 if not response.is_success:
                     _read(response)
@@ -135,6 +140,8 @@ class StudioClient:
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
+        import httpx
+
         try:
             yield
         except httpx.TimeoutException:
@@ -153,7 +160,7 @@ def quoted(part: str) -> str:
     return quote(part, safe="")
 
 
-def error_of(response: httpx.Response) -> DtegError:
+def error_of(response: "httpx.Response") -> DtegError:
     """Return the error that an answer means."""
     try:
         problem = response.json()
@@ -193,14 +200,14 @@ def _given(query: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in query.items() if value is not None and value != ""}
 
 
-def _wait_s(response: httpx.Response) -> float:
+def _wait_s(response: "httpx.Response") -> float:
     try:
         return min(max(float(response.headers.get("retry-after", "")), 0.1), 86_400.0)
     except ValueError:
         return 5.0
 
 
-def _read(response: httpx.Response) -> None:
+def _read(response: "httpx.Response") -> None:
     """Read an answer, but not one without end."""
     data = bytearray()
     for chunk in response.iter_bytes():

@@ -10,98 +10,72 @@ from typing import NoReturn
 import typer
 from click.exceptions import ClickException
 
-from dteg.cli import (
-    alerts,
-    backups,
-    charts,
-    component,
-    components,
-    create,
-    cron,
-    dashboards,
-    datasets,
-    dictionaries,
-    environment,
-    login,
-    marketplace,
-    metadata,
-    normalize,
-    pipelines,
-    pruning,
-    publishing,
-    registry,
-    scaffold,
-    schema_changes,
-    snapshots,
-    sources,
-    studio,
-    tables,
-    test,
-    topics,
-)
+from dteg.cli.lazy import Entry, LazyGroup
 
-app = typer.Typer(
-    name="dteg",
+# The order of `dteg --help`: commands, then groups.
+COMMANDS = {
+    "run": Entry("pipelines:run", "Run a pipeline in this process: extract, process, load, check, transform."),
+    "tables": Entry("tables:list_", "List tables with their rows, size and columns; ~ marks the database's estimate."),
+    "read": Entry("tables:read", "Show rows of a table or view."),
+    "delete": Entry("tables:delete", "Delete a table or view that nothing needs; asks first."),
+    "export": Entry("tables:export", "Write the rows of a table to a file."),
+    "normalize": Entry("normalize:normalize", "Take a flat file apart into tables in third normal form: proved on all rows, or nothing is written."),
+    "init": Entry("scaffold:init", "Make a project with one pipeline that runs at once."),
+    "create": Entry("create:create", "Make a component of four files that passes its tests as it is, or a table from a file (dteg table create)."),
+    "test": Entry("test:run_tests", "Run the tests of a component, or with --gates all that the registry asks of it before it lists it."),
+    "search": Entry("marketplace:search", "Search the marketplace; small mistakes in words are forgiven."),
+    "install": Entry("components:install", "Install components from the marketplace, verified, and write dteg.lock."),
+    "update": Entry("components:update", "Move components to their best release, and say what changes: changelog, capabilities, trust."),
+    "uninstall": Entry("components:uninstall", "Remove components, and the packages that only they needed."),
+    "list": Entry("components:list_components", "List the components of dteg.lock, and whether they are installed here."),
+    "eject": Entry("components:eject", "Copy the code of a component into the project, to change it; updates are merged into the copy."),
+    "mirror": Entry("components:mirror", "Copy components with their signatures into a folder, for installs without the registry."),
+    "rate": Entry("marketplace:rate", "Give a component stars; wants that you have installed it."),
+    "review": Entry("marketplace:review", "Review a component in words; replaces your earlier review."),
+    "publish": Entry("publishing:publish", "Build, sign and upload a component, and show what the registry's gates say until it is listed."),
+    "yank": Entry("publishing:yank", "Keep new installations from taking a release; who has locked it still gets it."),
+    "deprecate": Entry("publishing:deprecate", "Say that nobody should begin to use a component."),
+    "login": Entry("login:login", "Log in to a registry: keeps a token, not the password, in a file that only you can read."),
+    "logout": Entry("login:logout", "Log out: ends the kept token at the registry and forgets it."),
+    "registry": Entry("registry:registry", "Run or administer a marketplace of your own: serve, create-admin, ...; see `dteg registry --help`.", "OPTIONS"),
+    "backups": Entry("backups:backups", "List the backups, the newest first."),
+    "restore": Entry("backups:restore", "Make a database from a backup, compare every row, and only then give it its name."),
+    "prune": Entry("pruning:prune", "Remove old runs, events and ticks from Dagster's storage; the latest of each asset stays."),
+    "publish-message": Entry("topics:publish_message", "Publish a message, or one for each line of standard input."),
+    "subscribe": Entry("topics:subscribe", "Print the messages of a topic as they come, or run a command for each; Ctrl-C ends it.", "SUBSCRIBE_OPTIONS"),
+    "listen": Entry("schema_changes:listen", "Capture changes of the schema of a database, from now on and whether or not anything of dteg runs."),
+    "unlisten": Entry("schema_changes:unlisten", "End the capture in a database and remove what it installed there; the history of changes stays."),
+    "schema-changes": Entry("schema_changes:schema_changes", "Show changes of the schema, newest first: who, when, old and new type, and what they break."),
+    "info": Entry("environment:info", "Show where the project, its warehouse and its state are; with a name, a component of the marketplace."),
+    "doctor": Entry("environment:doctor", "Say what is missing on this machine, and the command that mends it."),
+    "stop": Entry("environment:stop", "End every server that this project started."),
+    "pipeline": Entry("pipelines:app", "Check, list and explain pipeline files."),
+    "table": Entry("tables:app", "Make tables from files, list, read, export and delete them."),
+    "source": Entry("sources:app", "Other databases and files, read beside the warehouse's tables."),
+    "dictionary": Entry("dictionaries:app", "Keep dictionaries: codes and what they mean, looked up in datasets."),
+    "dataset": Entry("datasets:app", "Datasets: rows of several databases, put together without SQL."),
+    "snapshot": Entry("snapshots:app", "Numbers of datasets over time: points, trends and forecasts."),
+    "dashboard": Entry("dashboards:app", "Charts on a page."),
+    "chart": Entry("charts:app", "Charts of datasets."),
+    "metadata": Entry("metadata:app", "What is in the databases: collected, proved by running it, and published for whoever writes SQL."),
+    "component": Entry("component:app", "The component standard."),
+    "namespace": Entry("publishing:namespaces", "Where components are published."),
+    "key": Entry("publishing:keys", "Keys that releases are signed with."),
+    "token": Entry("login:app", "Tokens for programs."),
+    "studio": Entry("studio:app", "Run the studio of this project until Ctrl-C or `dteg stop`; it prints a link that logs a browser in, once."),
+    "cron": Entry("cron:app", "Jobs that run by the clock."),
+    "backup": Entry("backups:app", "Back a database up: dteg backup DB."),
+    "topic": Entry("topics:app", "Topics of messages."),
+    "alert": Entry("alerts:app", "What is going on, and who is told of it."),
+}  # fmt: skip
+app = LazyGroup(
+    "dteg",
+    COMMANDS,
     help="Pipelines from any source into PostgreSQL, checked and transformed.",
     no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
     rich_markup_mode=None,
     epilog="Exit codes: 0 done, 1 run failed, 2 bad input, 3 something is missing on this machine.",
 )
-app.command("run")(pipelines.run)
-app.add_typer(pipelines.app, name="pipeline")
-app.add_typer(tables.app, name="table")
-app.add_typer(sources.app, name="source")
-app.add_typer(dictionaries.app, name="dictionary")
-app.add_typer(datasets.app, name="dataset")
-app.add_typer(snapshots.app, name="snapshot")
-app.add_typer(dashboards.app, name="dashboard")
-app.add_typer(charts.app, name="chart")
-app.command("tables")(tables.list_)
-app.command("read")(tables.read)
-app.command("delete")(tables.delete)
-app.command("export")(tables.export)
-app.command("normalize")(normalize.normalize)
-app.add_typer(metadata.app, name="metadata")
-app.command("init")(scaffold.init)
-app.command("create")(create.create)
-app.command("test")(test.run_tests)
-app.add_typer(component.app, name="component")
-app.command("search")(marketplace.search)
-app.command("install")(components.install)
-app.command("update")(components.update)
-app.command("uninstall")(components.uninstall)
-app.command("list")(components.list_components)
-app.command("eject")(components.eject)
-app.command("mirror")(components.mirror)
-app.command("rate")(marketplace.rate)
-app.command("review")(marketplace.review)
-app.command("publish")(publishing.publish)
-app.command("yank")(publishing.yank)
-app.command("deprecate")(publishing.deprecate)
-app.add_typer(publishing.namespaces, name="namespace")
-app.add_typer(publishing.keys, name="key")
-app.command("login")(login.login)
-app.command("logout")(login.logout)
-app.add_typer(login.app, name="token")
-app.command("registry", context_settings=registry.CONTEXT)(registry.registry)
-app.add_typer(studio.app, name="studio")
-app.add_typer(cron.app, name="cron")
-app.add_typer(backups.app, name="backup")
-app.command("backups")(backups.backups)
-app.command("restore")(backups.restore)
-app.command("prune")(pruning.prune)
-app.add_typer(topics.app, name="topic")
-app.command("publish-message")(topics.publish_message)
-app.command("subscribe", cls=topics.ExecCommand)(topics.subscribe)
-app.add_typer(alerts.app, name="alert")
-app.command("listen")(schema_changes.listen)
-app.command("unlisten")(schema_changes.unlisten)
-app.command("schema-changes")(schema_changes.schema_changes)
-app.command("info")(environment.info)
-app.command("doctor")(environment.doctor)
-app.command("stop")(environment.stop)
 
 
 def main() -> None:

@@ -8,7 +8,9 @@ import typer
 
 from dteg.core.errors import MissingExtraError
 
-CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+OPTIONS = {
+    "context_settings": {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+}
 
 
 def registry(context: typer.Context) -> None:

@@ -38,6 +38,9 @@ class ExecCommand(TyperCommand):
         return super().parse_args(ctx, args)
 
 
+SUBSCRIBE_OPTIONS = {"cls": ExecCommand}
+
+
 @app.command("create")
 def create(
     topic: TopicArgument,

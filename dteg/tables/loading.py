@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from dteg.connectors.base import ConnectorConfig, Disposition, Extractor
-    from dteg.connectors.discovery import Component
+    from dteg.connectors.discovery import Component, Components
     from dteg.pipelines.plan import Pipeline
     from dteg.pipelines.spec import LoadStep
 
@@ -181,8 +181,9 @@ def _pipeline(project: Project, request: CreateRequest, source: Source) -> "Pipe
     from dteg.pipelines.plan import Flow, Part, Pipeline
     from dteg.pipelines.spec import ExtractStep, PipelineSpec
 
-    extractor, config = extractor_of(project, request, source)
-    loader = find("loader", "postgres", discover(project))
+    found = discover(project)
+    extractor, config = extractor_of(project, request, source, found)
+    loader = find("loader", "postgres", found)
     settings: dict[str, Any] = {
         "table": request.table, "only_new": request.mode == "new", "repeated_keys": "refuse",
     }  # fmt: skip
@@ -204,16 +205,22 @@ def _load_step(request: CreateRequest) -> "LoadStep":
 
 
 def extractor_of(
-    project: Project, request: CreateRequest, source: Source
+    project: Project, request: CreateRequest, source: Source, found: "Components | None" = None
 ) -> "tuple[Component, ConnectorConfig]":
     """Return what reads the file, and how: with the delimiter that its first line shows.
+
+    Args:
+        project: Whose components are looked at.
+        request: What is wanted.
+        source: The file.
+        found: What `discover` returns for the project, if it is known.
 
     Raises:
         ConfigError: The request does not fit the file.
     """
     from dteg.connectors.discovery import discover, find
 
-    component = find("extractor", "files", discover(project))
+    component = find("extractor", "files", discover(project) if found is None else found)
     settings: dict[str, Any] = {
         **request.options,
         "path": source.path, "columns": dict(request.types), "stream": TableName.parse(request.table).name,

@@ -11,12 +11,11 @@ from dteg.cli import app
 from dteg.core.yaml import parse
 
 
-def commands_of(app, path=()):
+def commands_of(command, path=()):
     """Return the words of every command and group, the program itself first."""
-    names = [command.name for command in app.registered_commands]
-    found = [[*path], *([*path, name] for name in names)]
-    for group in app.registered_groups:
-        found += commands_of(group.typer_instance, (*path, group.name))
+    found = [[*path]]
+    for name, inner in getattr(command, "commands", {}).items():
+        found += commands_of(inner, (*path, name))
     return found
 
 

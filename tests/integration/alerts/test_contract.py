@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from dteg.alerts import Kind, Occurrence, Severity, State, report
 from dteg.alerts.remote import RemoteAlerts
