@@ -16,7 +16,8 @@ PHONE, TABLET, DESKTOP = 390, 820, 1440
 WIDTHS = (PHONE, TABLET, DESKTOP)
 """Widths at which a page has to be usable (CSS pixels)."""
 
-_PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+# The first is Chromium without windows: the same pages, but a new context takes 0.15 s of a core, not 0.95 s.
+_PROGRAMS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 _FLAGS = [
     # Chromium's own sandbox does not start for root, nor in most containers; the pages are ours.
     "--no-sandbox",
@@ -38,7 +39,7 @@ def headless_chromium() -> Iterator["Browser"]:
     """
     program = next(filter(None, map(shutil.which, _PROGRAMS)), None)
     if program is None:
-        raise EnvironmentProblemError("there is no Chromium: apt-get install chromium")
+        raise EnvironmentProblemError("there is no Chromium: apt-get install chromium-headless-shell")
     try:
         from playwright.sync_api import sync_playwright
     except ModuleNotFoundError:

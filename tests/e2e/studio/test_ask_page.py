@@ -50,6 +50,10 @@ def test_nothing_was_collected_yet(studio, tab):
     page = tab()
     page.goto("/metadata")
     expect(page.get_by_role("heading", level=2)).to_have_text("Nothing was collected yet")
+    page.get_by_role("button", name="Collect now").click()
+    expect(page.get_by_role("status")).to_contain_text("Collected")
+    expect(page.get_by_label("Question")).to_be_visible()
+    expect(page.get_by_role("button", name="Collect again")).to_be_visible()
 
 
 def test_a_question_is_asked_seen_run_and_kept_without_scripts(shop, model, tab, tmp_path):

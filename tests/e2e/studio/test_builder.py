@@ -11,6 +11,8 @@ from dteg.datasets.spec import parse_spec
 from dteg.dictionaries.models import NewDictionary
 from dteg.sources.models import NewSource
 from dteg.testing.browser import DESKTOP, PHONE, WIDTHS
+from dteg.testing.servers import database
+from studio.testing import empty_project, running_studio
 from tests.e2e.studio.builder_page import CUSTOMERS, ORDERS, PATIENCE_MS, Builder, databases, press_until
 from tests.e2e.studio.test_pages import check_layout, check_with_axe
 
@@ -19,7 +21,20 @@ SHOTS = os.environ.get("DTEG_SHOTS", "")
 pytestmark = [pytest.mark.e2e, pytest.mark.integration, pytest.mark.slow]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def studio(postgres_server, tmp_path_factory):
+    """One studio for this file: the tests share its sources, and remove what they make."""
+    with database(postgres_server) as url, pytest.MonkeyPatch.context() as patch:
+        project = empty_project(tmp_path_factory.mktemp("builder"))
+        patch.setenv("DTEG_POSTGRES_URL", url)
+        patch.setenv("DTEG_HOME", str(project.root))
+        for name in ("DTEG_STUDIO_URL", "DTEG_STUDIO_TOKEN"):
+            patch.delenv(name, raising=False)
+        with running_studio(project) as running:
+            yield running
+
+
+@pytest.fixture(scope="module")
 def shop(studio, postgres_tcp):
     """A studio with two sources in two databases: customers in `crm`, orders in `shop`."""
     with databases(postgres_tcp.url, crm=CUSTOMERS, shop=ORDERS) as urls:
@@ -32,7 +47,12 @@ def shop(studio, postgres_tcp):
 def builder(shop, tab):
     page = tab()
     page.set_viewport_size({"width": 1440, "height": 1000})
-    return Builder(page).open()
+    yield Builder(page).open()
+    services = shop.services
+    for dataset in services.datasets.datasets():
+        services.datasets.remove(dataset.slug)
+    for dictionary in services.dictionaries.dictionaries():
+        services.dictionaries.remove(dictionary.slug)
 
 
 def spec_of(studio, slug):

@@ -13,12 +13,10 @@ from dteg.tokens.models import NewToken, Scope
 from studio.access import Access, routes_of
 from studio.app import create_app
 from studio.services import Services
+from tests.e2e.axe import violations
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
-# axe-core 4.14.1, MPL-2.0: checks of accessibility, for tests only.
-AXE = (Path(__file__).parents[1] / "registry" / "axe" / "axe.min.js").read_text()
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 # Parts of pages, which scripts put where they belong.
 PARTS = ("/cron/preview", "/datasets/builder/")
 # With DTEG_SHOTS=FOLDER a picture of each page at each width is kept.
@@ -42,9 +40,7 @@ def check_layout(page, path, width):
 
 
 def check_with_axe(page, path):
-    page.evaluate(AXE)  # in the page's own world; the policy forbids script elements of others
-    wanted = {"runOnly": {"type": "tag", "values": RULES}}
-    found = page.evaluate("options => axe.run(document, options)", wanted)["violations"]
+    found = violations(page)
     told = [(each["id"], each["help"], [node["html"][:120] for node in each["nodes"][:3]]) for each in found]
     return [f"{path}: {json.dumps(told, indent=1)}"] if told else []
 

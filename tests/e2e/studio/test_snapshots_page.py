@@ -15,11 +15,10 @@ from dteg.datasets.spec import DatasetSpec
 from dteg.snapshots.forecasting.forecaster import find_python
 from dteg.snapshots.models import NewPoint
 from dteg.testing.browser import PHONE, WIDTHS
+from tests.e2e.axe import violations
 
 pytestmark = [pytest.mark.e2e, pytest.mark.integration]
 
-AXE = (Path(__file__).parents[1] / "registry" / "axe" / "axe.min.js").read_text()
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 PAGE = "/datasets/sales/history"
 # With DTEG_SHOTS=FOLDER pictures of the page are kept.
 SHOTS = os.environ.get("DTEG_SHOTS", "")
@@ -58,9 +57,7 @@ def history(studio):
 def check(page, width):
     over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert over <= 0, f"at {width}: {over} pixels to scroll sideways"
-    page.evaluate(AXE)
-    wanted = {"runOnly": {"type": "tag", "values": RULES}}
-    found = page.evaluate("options => axe.run(document, options)", wanted)["violations"]
+    found = violations(page)
     assert [(each["id"], [node["html"][:200] for node in each["nodes"][:3]]) for each in found] == []
 
 
