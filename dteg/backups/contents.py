@@ -102,13 +102,13 @@ def differences(
 
 
 def suspects(wanted: Contents, found: Contents) -> Names:
-    """Return the tables that have as many rows, but another checksum: perhaps only the order differs."""
+    """Return the tables that have another checksum, but perhaps as many rows: it may be only the order that differs."""
     here = {(each.schema_name, each.name): each for each in found.tables}
     pairs = ((each, here.get((each.schema_name, each.name))) for each in wanted.tables)
     return frozenset(
         (each.schema_name, each.name)
         for each, other in pairs
-        if other and other.rows == each.rows and other.checksum != each.checksum
+        if other and other.rows in (each.rows, UNKNOWN_ROWS) and other.checksum != each.checksum
     )
 
 

@@ -13,8 +13,10 @@ import hashlib
 import hmac
 import secrets
 import struct
+from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple, Protocol
 
 from dteg.backups.errors import DamagedBackupError
 
@@ -28,6 +30,9 @@ _BOUND = struct.Struct(">QIB")
 _LAST, _COMPRESSED = 1, 2
 _ZEROS = bytes(3)
 _TAG_BYTES = 16
+# Threads that open frames, which stand each for itself; and frames that may be between the file and who reads them.
+_OPENERS = 2
+_IN_WORK = 4
 # Of all levels this one compresses a dump at the speed at which a server sends it.
 _ZSTD_LEVEL = 1
 
@@ -45,7 +50,7 @@ class Seal(Protocol):
     def close(self, number: int, bound: bytes, content: bytes) -> bytes:
         """Return the frame's bytes as they are stored."""
 
-    def open(self, number: int, bound: bytes, stored: bytes) -> bytes:
+    def open(self, number: int, bound: bytes, stored: bytes) -> bytes | memoryview:
         """Return the content.
 
         Raises:
@@ -60,15 +65,15 @@ class Digest:
         """See `Seal.close`."""
         return content + self._digest(bound, content)
 
-    def open(self, number: int, bound: bytes, stored: bytes) -> bytes:
+    def open(self, number: int, bound: bytes, stored: bytes) -> memoryview:
         """See `Seal.open`."""
-        content, digest = stored[:-_TAG_BYTES], stored[-_TAG_BYTES:]
+        content, digest = memoryview(stored)[:-_TAG_BYTES], stored[-_TAG_BYTES:]
         if not hmac.compare_digest(digest, self._digest(bound, content)):
             raise _damaged(number, "its digest does not fit")
         return content
 
     @staticmethod
-    def _digest(bound: bytes, content: bytes) -> bytes:
+    def _digest(bound: bytes, content: bytes | memoryview) -> bytes:
         digest = hashlib.blake2b(bound, digest_size=_TAG_BYTES)
         digest.update(content)
         return digest.digest()
@@ -159,6 +164,16 @@ class FrameWriter:
         self._write(data)
 
 
+class _Stored(NamedTuple):
+    """A frame as it lies in the file."""
+
+    number: int
+    flags: int
+    content_length: int
+    bound: bytes
+    stored: bytes
+
+
 def read_frames(source: Reader, data_key: bytes | None) -> Iterator[bytes]:
     """Yield the content of a file, each piece only after its seal was found whole.
 
@@ -171,30 +186,62 @@ def read_frames(source: Reader, data_key: bytes | None) -> Iterator[bytes]:
     Raises:
         DamagedBackupError: The file is not what was written.
     """
-    import pyarrow as pa
-
-    codec = pa.Codec("zstd")
     header = _exactly(source, _HEADER.size)
     magic, kind, zeros, file_id = _HEADER.unpack(header)
     if magic != MAGIC or zeros != _ZEROS or kind != (0 if data_key is None else 1):
         raise DamagedBackupError("the file does not begin as a backup of this kind does")
     seal: Seal = Digest() if data_key is None else Gcm(data_key, file_id)
+    waiting: deque[Future[bytes]] = deque()
+    with ThreadPoolExecutor(_OPENERS, thread_name_prefix="frames") as openers:
+        for content in _contents(source, header, seal, openers):
+            waiting.append(content)
+            if len(waiting) == _IN_WORK:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _contents(
+    source: Reader, header: bytes, seal: Seal, openers: ThreadPoolExecutor
+) -> Iterator[Future[bytes]]:
+    """Yield what each frame will turn out to hold; where the file breaks off is told in its turn, as the last one."""
+    try:
+        for frame in _stored_frames(source, header):
+            yield openers.submit(_opened, seal, frame)
+    except DamagedBackupError as error:
+        broken: Future[bytes] = Future()
+        broken.set_exception(error)
+        yield broken
+
+
+def _stored_frames(source: Reader, header: bytes) -> Iterator[_Stored]:
+    """Yield frames as they are stored; whether their seals are whole is not known yet."""
     number, last = 0, False
     while not last:
-        length, raw_length, flags = _FRAME.unpack(_exactly(source, _FRAME.size))
-        if raw_length > MAX_FRAME_BYTES or not _TAG_BYTES <= length <= MAX_FRAME_BYTES + _TAG_BYTES:
+        length, content_length, flags = _FRAME.unpack(_exactly(source, _FRAME.size))
+        if content_length > MAX_FRAME_BYTES or not _TAG_BYTES <= length <= MAX_FRAME_BYTES + _TAG_BYTES:
             raise _damaged(number, "its length cannot be")
-        bound = header + _BOUND.pack(number, raw_length, flags)
-        content = seal.open(number, bound, _exactly(source, length))
-        if flags & _COMPRESSED:
-            content = codec.decompress(content, decompressed_size=raw_length, asbytes=True)
-        if len(content) != raw_length:
-            raise _damaged(number, "its content has another length")
+        bound = header + _BOUND.pack(number, content_length, flags)
+        yield _Stored(number, flags, content_length, bound, _exactly(source, length))
         last = bool(flags & _LAST)
         number += 1
-        yield content
     if source.read(1):
         raise DamagedBackupError("there is more after the last frame")
+
+
+def _opened(seal: Seal, frame: _Stored) -> bytes:
+    import pyarrow as pa
+
+    content = seal.open(frame.number, frame.bound, frame.stored)
+    if frame.flags & _COMPRESSED:
+        opened: bytes = pa.Codec("zstd").decompress(
+            content, decompressed_size=frame.content_length, asbytes=True
+        )
+    else:
+        opened = bytes(content)
+    if len(opened) != frame.content_length:
+        raise _damaged(frame.number, "its content has another length")
+    return opened
 
 
 class HashingReader:

@@ -67,11 +67,11 @@ class PostgresDump:
         reader: Is to be fed with that.
     """
 
-    def __init__(self, facts: Facts, program: Program, connection: WatchedConnection, look: Look) -> None:
-        """Begin to count; see `dumping`."""
+    def __init__(self, facts: Facts, program: Program, counts: "_Counts | None", look: Look) -> None:
+        """Begin to read; see `dumping`."""
         self.facts, self.program = facts, program
         self.reader = ArchiveReader(look)
-        self._counts = _Counts(connection)
+        self._counts = counts
 
     @property
     def version(self) -> str:
@@ -86,16 +86,18 @@ class PostgresDump:
         """
         self.program.wait()
         contents = self.reader.finish()
-        return self._counts.compared(contents)
+        return self._counts.compared(contents) if self._counts else contents
 
 
 @contextlib.contextmanager
-def dumping(url: str, look: Look = Look.HASHES) -> Iterator[PostgresDump]:
+def dumping(url: str, look: Look = Look.HASHES, *, counted: bool = True) -> Iterator[PostgresDump]:
     """Start to dump a database.
 
     Args:
         url: How to reach it.
         look: How closely the dump is read.
+        counted: Whether the server counts its rows meanwhile, and those of materialized views are read. Who compares
+            the dump with another one need not know.
     """
     with connect(url, component="backups") as connection, translated("backups"):
         facts = facts_of(connection)
@@ -110,13 +112,15 @@ def dumping(url: str, look: Look = Look.HASHES) -> Iterator[PostgresDump]:
         _refuse_secrets(connection)
         command, env, secrets = _command(url, facts.major, snapshot, role, is_superuser)
         with running(Program(command, env, secrets=secrets)) as program:
-            dump = PostgresDump(facts, program, connection, look)
-            dump._counts.start()  # noqa: SLF001 - one of our own
+            counts = _Counts(connection) if counted else None
             try:
-                yield dump
+                if counts:
+                    counts.start()
+                yield PostgresDump(facts, program, counts, look)
             finally:
                 program.stop()  # first: counting may take as long
-                dump._counts.stop()  # noqa: SLF001
+                if counts:
+                    counts.stop()
 
 
 def facts_of(connection: WatchedConnection) -> Facts:

@@ -1,26 +1,23 @@
 """A database of PostgreSQL made from a dump: under a name of its own until it is whole and compared."""
 
 import contextlib
-import os
 import re
 import secrets
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from psycopg import errors as pg_errors
 from psycopg import sql
 
-from dteg.backups.archive import ArchiveReader, Look
+from dteg.backups.archive import Look
 from dteg.backups.contents import Contents, Names, differences
 from dteg.backups.frames import FRAME_BYTES
 from dteg.backups.locks import try_lock
 from dteg.backups.models import DatabaseInfo, Manifest
 from dteg.backups.postgres import dumping, reached, view_contents
 from dteg.backups.programs import Program, postgres_program, running
+from dteg.backups.spooling import Spool
 from dteg.core.clock import utc_now
 from dteg.core.errors import ConfigError, ConflictError, EnvironmentProblemError, TransientError
 from dteg.core.identifiers import MAX_IDENTIFIER_BYTES
@@ -28,8 +25,6 @@ from dteg.core.liveness import WatchedConnection
 from dteg.core.postgres import connect, translated
 
 _TEMPORARY = re.compile(r"dteg_restore_[0-9a-f]{12}")
-_MAX_JOBS = 4
-_FREE_BYTES = 512 << 20
 _SWAP_ATTEMPTS = 20
 # These hold lists: their values are written without quotes around the whole.
 _LISTS = frozenset(
@@ -107,68 +102,44 @@ def temporary_database(admin: WatchedConnection, info: DatabaseInfo) -> Iterator
         raise
 
 
-def fill(
-    url: str,
-    major: int,
-    pieces: Iterable[bytes],
-    *,
-    scratch: Path,
-    expected: int,
-    jobs: int,
-    with_owners: bool,
-) -> None:
+def fill(url: str, major: int, dump: Spool | Iterable[bytes], *, with_owners: bool) -> None:
     """Restore a dump into an empty database.
-
-    With several jobs the dump first goes into a file without a name, which nobody else can open and which is gone with
-    this process; it needs room for the whole dump, else one job reads it from a pipe.
 
     Args:
         url: The database.
         major: Version of its server.
-        pieces: The dump.
-        scratch: Folder for that file.
-        expected: Its size in bytes.
-        jobs: Parallel jobs; 0 for as many as there are cores.
+        dump: A file for several jobs, which may not be whole yet and is closed then, or the pieces for one job.
         with_owners: Whether owners and grants are restored.
+
+    Raises:
+        DtegError: pg_restore failed, or the dump could not be read.
     """
     conninfo, env, secret = reached(url)
+    # No statement waits for the disk: the rename at the end does, and with it all before it is on the disk. Until then
+    # nobody knows the database, and the next restore drops what a crash has left of it.
+    env["PGOPTIONS"] += " -c synchronous_commit=off"
     command: list[str | Path] = [
         postgres_program("pg_restore", major), "--exit-on-error", "--no-password", f"--dbname={conninfo}",
     ]  # fmt: skip
     if not with_owners:
         command += ["--no-owner", "--no-acl"]
-    jobs = jobs or min(os.cpu_count() or 1, _MAX_JOBS)
-    fits = shutil.disk_usage(scratch).free > expected + _FREE_BYTES
-    if jobs > 1 and fits and Path("/proc/self/fd").is_dir():
-        with tempfile.TemporaryFile(dir=scratch) as file:
-            _spool(pieces, file)
-            command += [f"--jobs={jobs}", f"/proc/self/fd/{file.fileno()}"]
-            with running(Program(command, env, secrets=secret, pass_fds=[file.fileno()])) as program:
-                program.wait()
+    if isinstance(dump, Spool):
+        file = dump.descriptor()
+        command += [f"--jobs={dump.jobs}", f"/proc/self/fd/{file}"]
+        with running(Program(command, env, secrets=secret, pass_fds=[file])) as program:
+            program.wait()
+        dump.close()
         return
     with running(Program(command, env, reads=True, secrets=secret)) as program:
         with contextlib.suppress(BrokenPipeError):  # it has failed, and says why
-            for piece in pieces:
+            for piece in dump:
                 program.stdin.write(piece)
         program.wait()
 
 
-def _spool(pieces: Iterable[bytes], file: Any) -> None:
-    reader = ArchiveReader(Look.PLACES)
-    for piece in pieces:
-        file.write(piece)
-        reader.feed(piece)
-    reader.finish()
-    for place, data in reader.places():
-        file.seek(place)
-        file.write(data)
-    file.flush()
-    file.seek(0)
-
-
 def contents_of(url: str, passed: Callable[[int], None], look: Look = Look.HASHES) -> Contents:
-    """Return what is in a database now, by dumping it to nowhere."""
-    with dumping(url, look) as dump:
+    """Return what is in a database now, by dumping it to nowhere; rows are counted with `Look.ROWS` only."""
+    with dumping(url, look, counted=False) as dump:
         total = 0
         while piece := dump.program.stdout.read(FRAME_BYTES):
             dump.reader.feed(piece)

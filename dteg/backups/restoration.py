@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,7 +12,7 @@ from dteg.backups import mariadb
 from dteg.backups import postgres_restore as pg
 from dteg.backups.archive import ArchiveReader, Look
 from dteg.backups.catalogue import copy_rows
-from dteg.backups.contents import Contents, Names, differences, summary, suspects
+from dteg.backups.contents import UNKNOWN_ROWS, Contents, Names, differences, summary, suspects
 from dteg.backups.errors import DamagedBackupError
 from dteg.backups.frames import FRAME_BYTES
 from dteg.backups.locks import administration, try_lock
@@ -20,6 +20,7 @@ from dteg.backups.models import Engine, Manifest, Restored, RestoreOrder, Verifi
 from dteg.backups.progress import Progress, Report
 from dteg.backups.reading import read_contents, read_file
 from dteg.backups.sources import source_of, with_database
+from dteg.backups.spooling import spooled
 from dteg.backups.sqltext import SqlReader
 from dteg.backups.targets import Target
 from dteg.core.config import ConnectionUrl
@@ -52,7 +53,7 @@ class Opened:
         """Return the figures of what is in it."""
         return read_contents(self.target, self.manifest, self.data_key)
 
-    def dump(self, passed: Callable[[int], None]) -> Iterator[bytes]:
+    def dump(self, passed: Callable[[int], None]) -> Generator[bytes, None, None]:
         """Yield the dump; a thread of its own reads and opens ahead."""
         pieces = read_file(self.target, self.manifest, "data", self.data_key, passed)
         return prefetch(pieces, _FRAMES_AHEAD)
@@ -150,15 +151,15 @@ def _restore_postgres(
             _claim(admin, order)
         pg.require(admin, manifest, with_owners=owners)
         wanted = opened.contents()
-        with pg.temporary_database(admin, manifest.properties) as name:
+        pieces = opened.dump(opened.told(report, "restoring"))
+        with (
+            spooled(pieces, project.state_dir, manifest.content_bytes, order.jobs) as spool,
+            pg.temporary_database(admin, manifest.properties) as name,
+        ):
             made = with_database(url, name)
-            pg.fill(
-                made, admin.info.server_version // 10000, opened.dump(opened.told(report, "restoring")),
-                scratch=project.state_dir, expected=manifest.content_bytes, jobs=order.jobs, with_owners=owners,
-            )  # fmt: skip
+            pg.fill(made, admin.info.server_version // 10000, spool or pieces, with_owners=owners)
             filled = time.monotonic()
-            found = pg.contents_of(made, opened.told(report, "comparing"))
-            same = _same_rows(opened, made, wanted, found, report)
+            found, same = _looked_at(opened, made, wanted, report)
             told, notes = pg.compared(made, wanted, found, manifest, with_owners=owners, same_rows=same)
             _refuse(manifest, told)
             compare_seconds = time.monotonic() - filled
@@ -176,18 +177,26 @@ def _restore_postgres(
     )  # fmt: skip
 
 
-def _same_rows(opened: Opened, made: str, wanted: Contents, found: Contents, report: Report) -> Names:
-    """Return the tables whose rows are all there, but in another order; looks at both sides again, row by row."""
+def _looked_at(opened: Opened, made: str, wanted: Contents, report: Report) -> tuple[Contents, Names]:
+    """Return what is in a new database, and the tables whose rows are all there, but in another order.
+
+    Equal hashes are equal rows, as many as were counted when they were backed up. Where hashes differ both sides are
+    read once more, row by row.
+    """
+    found = pg.contents_of(made, opened.told(report, "comparing"))
     doubtful = suspects(wanted, found)
+    rows = {(each.schema_name, each.name): UNKNOWN_ROWS for each in found.tables}
+    rows |= {(each.schema_name, each.name): each.rows for each in wanted.tables}
     if not doubtful:
-        return doubtful
+        return found.with_rows(rows), doubtful
     counting = ArchiveReader(Look.ROWS)
     for piece in opened.dump(lambda done: None):
         counting.feed(piece)
     before = {(each.schema_name, each.name): each.checksum for each in counting.finish().tables}
     now = pg.contents_of(made, opened.told(report, "comparing rows"), Look.ROWS)
-    after = {(each.schema_name, each.name): each.checksum for each in now.tables}
-    return frozenset(name for name in doubtful if before[name] == after[name])
+    after = {(each.schema_name, each.name): each for each in now.tables}
+    rows |= {name: after[name].rows for name in doubtful}
+    return found.with_rows(rows), frozenset(name for name in doubtful if before[name] == after[name].checksum)
 
 
 def _claim(admin: WatchedConnection, order: RestoreOrder) -> None:

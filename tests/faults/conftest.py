@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from dteg.core.embedded import EmbeddedPostgres
+from dteg.core.errors import EnvironmentProblemError
 from tests.faults.loads import Figures, Snapshots
 
 FULL = os.environ.get("DTEG_FAULTS") == "full"
@@ -52,6 +54,18 @@ def snapshots(postgres_server: str) -> Iterator[Snapshots]:
     made = Snapshots(postgres_server)
     yield made
     made.close()
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
+    """A server that may be killed."""
+    try:
+        server = EmbeddedPostgres.at(tmp_path / "server")
+        server.start()
+    except EnvironmentProblemError as error:
+        pytest.skip(f"no PostgreSQL here: {error}")
+    yield server
+    server.remove()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import threading
@@ -13,6 +14,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
+
+from dteg.core.embedded import EmbeddedPostgres
 
 CHILD = Path(__file__).parent / "child.py"
 Fingerprint = tuple[int, int]
@@ -169,6 +172,17 @@ def strike_in(
         code = child.wait()
     limit.cancel()
     return code, told
+
+
+def restart(server: EmbeddedPostgres) -> float:
+    """Let the server die and start it again; return how long it was away (seconds)."""
+    started = time.monotonic()
+    # The signal of `pg_ctl stop -m immediate`, without the time that pg_ctl takes to start.
+    os.kill(int((server.data_dir / "postmaster.pid").read_text().split()[0]), signal.SIGQUIT)
+    server._run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", str(server.data_dir), check=False)
+    server.stop()  # forgets that it ran
+    server.start()
+    return time.monotonic() - started
 
 
 def fingerprint(connection: psycopg.Connection, table: str) -> Fingerprint:

@@ -4,18 +4,14 @@ How the test was seen to fail: with lost connections taken for permanent errors 
 transaction of `PostgresSession.begin` ended after each batch, append loads its first rows twice.
 """
 
-import os
 import random
-import signal
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from dteg.core.embedded import EmbeddedPostgres
-from dteg.core.errors import EnvironmentProblemError
 from tests.faults.conftest import FULL
 from tests.faults.loads import (
     Figures,
@@ -23,6 +19,7 @@ from tests.faults.loads import (
     environment,
     fingerprint,
     relations,
+    restart,
     run_to_end,
     strike_in,
     write_pipeline,
@@ -35,55 +32,33 @@ POINTS = 10 if FULL else 2
 CYCLE = ["copy", "publish", "start", "commit"] if FULL else ["copy", "commit"]
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
-    try:
-        server = EmbeddedPostgres.at(tmp_path / "server")
-        server.start()
-    except EnvironmentProblemError as error:
-        pytest.skip(f"no PostgreSQL here: {error}")
-    yield server
-    server.remove()
-
-
-def restart(server: EmbeddedPostgres) -> float:
-    """Let the server die and start it again; return how long it was away."""
-    started = time.monotonic()
-    # The signal of `pg_ctl stop -m immediate`, without the time that pg_ctl takes to start.
-    os.kill(int((server.data_dir / "postmaster.pid").read_text().split()[0]), signal.SIGQUIT)
-    server._run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", str(server.data_dir), check=False)
-    server.stop()  # forgets that it ran
-    server.start()
-    return time.monotonic() - started
-
-
 @pytest.mark.parametrize("disposition", ["append", "merge"] if FULL else ["append"])
 @pytest.mark.timeout(1800)
 def test_a_load_gets_over_a_restart_of_the_target_by_itself(
     disposition: str,
     tmp_path: Path,
-    server: EmbeddedPostgres,
+    own_server: EmbeddedPostgres,
     rng: random.Random,
     figures: Callable[..., Figures],
 ) -> None:
     """With the default retries."""
     line = figures(f"restart -m immediate, {disposition}", rows=ROWS)
-    env = environment(tmp_path, server.url())
+    env = environment(tmp_path, own_server.url())
     pipeline = write_pipeline(tmp_path, disposition)
     table = f"t.{disposition}"
     write_source(tmp_path / "source.csv", ROWS, version=1)
     run_to_end(pipeline, env)
-    with connected(server.url()) as connection:
+    with connected(own_server.url()) as connection:
         new, there = fingerprint(connection, table), relations(connection)
     hits: Counter[str] = Counter()
     attempts: list[int] = []
     away: list[float] = []
     for point in range(POINTS):
-        with connected(server.url()) as connection:
+        with connected(own_server.url()) as connection:
             connection.execute(f"TRUNCATE {table}; TRUNCATE _dteg.checkpoints")
         phase = CYCLE[point % len(CYCLE)]
         code, told = strike_in(
-            pipeline, env, phase, rng.uniform(0, PHASES[phase]), lambda _: away.append(restart(server)),
+            pipeline, env, phase, rng.uniform(0, PHASES[phase]), lambda _: away.append(restart(own_server)),
             hold_s=0.5 if point // len(CYCLE) % 2 == 0 else 0,
         )  # fmt: skip
         assert code == 0, f"the load did not get over a restart in {phase}: {told}"
@@ -92,7 +67,7 @@ def test_a_load_gets_over_a_restart_of_the_target_by_itself(
         attempts.append(told.count("retry") + 1)
         line.points += 1
         line.landed += before[-1] not in ("done", "committed")
-        with connected(server.url()) as connection:
+        with connected(own_server.url()) as connection:
             line.check(connection, table, new, there, f"after a restart in {phase}")
     line.note = (
         ", ".join(f"{phase} {count}" for phase, count in sorted(hits.items()))

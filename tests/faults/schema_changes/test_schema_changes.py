@@ -20,6 +20,7 @@ from dteg.schema_changes.ledger import TOPIC
 from dteg.schema_changes.service import SchemaChanges
 from dteg.topics import Topics
 from tests.faults.conftest import FULL, SEED
+from tests.faults.loads import restart
 from tests.faults.schema_changes.workload import (
     LATE_S,
     Child,
@@ -29,7 +30,6 @@ from tests.faults.schema_changes.workload import (
     environment_of,
     prepare,
 )
-from tests.faults.test_restart import restart
 
 pytestmark = [pytest.mark.faults, pytest.mark.integration]
 

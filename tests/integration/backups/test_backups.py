@@ -1,5 +1,6 @@
 """Backups made, verified, restored and pruned, here and through a studio: one suite for both."""
 
+import re
 import shutil
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -172,7 +173,8 @@ def test_what_differs_after_a_restore_is_refused_and_dropped(
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(
                 "UPDATE shop.parts SET v = 7 WHERE v = 8; SELECT setval('shop.numbers', 1);"
-                "REVOKE SELECT ON shop.orders FROM backup_reader; DROP INDEX shop.orders_name"
+                "REVOKE SELECT ON shop.orders FROM backup_reader; DROP INDEX shop.orders_name;"
+                "DELETE FROM shop.texts WHERE ctid = (SELECT min(ctid) FROM shop.texts)"
             )
 
     monkeypatch.setattr(pg, "fill", filled_wrongly)
@@ -185,6 +187,7 @@ def test_what_differs_after_a_restore_is_refused_and_dropped(
         "index shop.orders_name",
     ):
         assert what in str(error.value)
+    assert re.search(r"table shop\.texts has \d+ rows instead of \d+", str(error.value))
     assert databases(postgres_server) == before
 
 

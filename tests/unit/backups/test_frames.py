@@ -2,6 +2,7 @@
 
 import io
 import random
+import threading
 
 import pytest
 
@@ -82,6 +83,37 @@ def test_another_key_opens_nothing():
     for written, read in ((None, b"k" * 32), (b"k" * 32, None)):
         with pytest.raises(DamagedBackupError, match="begin"):
             unframed(framed(b"x", written), read)
+
+
+@pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
+def test_all_before_a_damage_comes_first_and_nothing_after_it(key):
+    """Frames are opened side by side. Seen red: with frames after the damaged one handed out, then the error."""
+    content = random.Random(2).randbytes(6 * FRAME_BYTES)
+    data = framed(content, key)
+    places = starts(data)
+    for number in range(6):
+        flipped = bytearray(data)
+        flipped[places[number] + 20] ^= 1
+        for damaged in (bytes(flipped), data[: places[number] + 20]):
+            taken = []
+            with pytest.raises(DamagedBackupError):
+                taken.extend(read_frames(io.BytesIO(damaged), key))
+            assert b"".join(taken) == content[: number * FRAME_BYTES]
+
+
+def test_a_damaged_frame_is_named_although_the_file_breaks_off_behind_it():
+    data = bytearray(framed(RANDOM, None))
+    first, second = starts(data)[:2]
+    data[first + 20] ^= 1
+    with pytest.raises(DamagedBackupError, match=r"frame 0 .*digest"):
+        unframed(bytes(data[: second + 30]), None)
+
+
+def test_who_stops_reading_leaves_no_threads():
+    frames = read_frames(io.BytesIO(framed(RANDOM, None)), None)
+    next(frames)
+    frames.close()
+    assert not [each for each in threading.enumerate() if each.name.startswith("frames")]
 
 
 def test_the_key_is_not_in_the_file_and_equal_contents_differ():
