@@ -1,5 +1,6 @@
 """The web service: all concepts put together."""
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
@@ -37,12 +38,15 @@ CONCEPTS = (
 )
 
 
-def create_app(settings: RegistrySettings, services: Services | None = None) -> FastAPI:
+def create_app(
+    settings: RegistrySettings, services: Services | None = None, *, owns_process: bool = False
+) -> FastAPI:
     """Return the registry as an ASGI application.
 
     Args:
         settings: What the registry was told.
         services: The services to use; default: new ones, closed with the app.
+        owns_process: Whether the process does nothing else.
     """
     services = services or Services(settings)
     app = FastAPI(
@@ -54,7 +58,7 @@ def create_app(settings: RegistrySettings, services: Services | None = None) -> 
         redoc_url=None,
         lifespan=_lifespan,
     )
-    app.state.services = services
+    app.state.services, app.state.owns_process = services, owns_process
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     add_handlers(app)
     app.router.routes.extend(_routes().routes)
@@ -84,6 +88,10 @@ def _routes() -> APIRouter:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     services: Services = app.state.services
     await services.open()
+    if app.state.owns_process:
+        # Index and search stay: looking for garbage in them would hold up all requests, 0.1 s each time.
+        gc.collect()
+        gc.freeze()
     try:
         yield
     finally:

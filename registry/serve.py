@@ -124,7 +124,7 @@ def app_from_environment() -> FastAPI:
     """Return the app of one worker; its settings come from the environment."""
     if os.environ.get(_WORKER_VARIABLE) and (ask := dies_with_parent()) is not None:
         ask()
-    return create_app(RegistrySettings.from_environment())
+    return create_app(RegistrySettings.from_environment(), owns_process=True)
 
 
 async def make_admin(settings: RegistrySettings, login: str, email: str, password: str) -> None:
@@ -196,8 +196,8 @@ def told(embedded: bool, *, join: bool = True, **given: object) -> Iterator[Regi
 
 
 def _export(settings: RegistrySettings) -> None:
-    """Tell the workers, which are processes of their own."""
-    for name, value in settings.model_dump(mode="json", exclude={"mongodb_url"}).items():
+    """Tell the workers, which are processes of their own; addresses with passwords are in the environment already."""
+    for name, value in settings.model_dump(mode="json", exclude={"mongodb_url", "mail_url"}).items():
         os.environ[PREFIX + name.upper()] = str(value)
 
 

@@ -19,6 +19,7 @@ from dteg.core.errors import DtegError, UnavailableError
 from registry.database import Database
 from registry.migrations import migrate
 from registry.service import Service
+from registry.turns import turn
 
 if TYPE_CHECKING:
     from registry.accounts.service import Accounts
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _PREPARE_AGAIN_S = 1.0
+# How long one process waits for another one that starts.
+_START_PATIENCE_S = 120.0
 _ORDER = (
     "audit", "accounts", "tokens", "namespaces", "rate_limits", "jobs", "health", "attestations", "components",
     "releases", "gates", "reviews", "downloads", "discussions", "licences", "reports", "webhooks", "search", "index",
@@ -236,8 +239,10 @@ class Services:
         except UnavailableError as error:
             _LOG.warning("%s; starting without it", error)
             self._preparing = asyncio.create_task(self._prepare_until_done())
-        for service in services:
-            await service.start()
+        # One process reads index and search from the database; the others of this machine find them in `data_dir`.
+        async with turn(self.settings.data_dir / "start.lock", _START_PATIENCE_S):
+            for service in services:
+                await service.start()
 
     async def close(self) -> None:
         """Stop the services, the last first, and close connections."""

@@ -54,6 +54,10 @@ class RegistrySettings(ConfigModel):
     private_webhooks: bool = Field(
         False, description="Whether webhooks may call machines that are not of the internet, and plain http."
     )
+    mail_url: Secret | None = Field(
+        None,
+        description="Mail server, as Apprise writes it: mailtos://user:password@host?from=ADDRESS. Default: no mails.",
+    )
     payments: Literal["none", "test"] = Field(
         "none", description="Who takes payments: nobody, or a provider that moves no money, for trying out."
     )
@@ -74,6 +78,8 @@ class RegistrySettings(ConfigModel):
         }
         if os.environ.get(MONGODB_VARIABLE):
             values["mongodb_url"] = f"secret://env/{MONGODB_VARIABLE}"
+        if values.get("mail_url", "").startswith(("mailto://", "mailtos://")):
+            values["mail_url"] = f"secret://env/{PREFIX}MAIL_URL"  # the address itself, not a reference to it
         try:
             return cls.model_validate({**values, **given})
         except ValidationError as error:

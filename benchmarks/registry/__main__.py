@@ -104,7 +104,7 @@ def _on(
         return Case(
             {"start_s": round(registry.start_s, 2), "seed_s": round(registry.seed_s, 1), "memory_mb": memory,
              "memory_max_mb": max(memory)},
-            ["start of the program, both workers, the index and the search"],
+            ["from the start of the program to the first answer: the first worker reads all, others load what it read"],
         )  # fmt: skip
 
     def alone(kind: str, connections: int) -> Callable[[], Case]:

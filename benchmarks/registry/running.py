@@ -36,6 +36,7 @@ _NO_LIMIT = 1_000_000_000
 _AT_ONCE = 500
 _START_TIMEOUT_S = 400.0
 _STOP_TIMEOUT_S = 30.0
+_IDLE_CORES = 0.1
 
 
 class FailedError(Exception):
@@ -82,6 +83,15 @@ class Registry:
         """Return the CPU time of all workers (seconds)."""
         return sum(sum(each.cpu_times()[:2]) for each in self.workers())
 
+    def wait_until_idle(self) -> None:
+        """Wait until all workers have started: the first one answers while others still load what it has read."""
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        busy = True
+        while busy and time.monotonic() < deadline:
+            before = self.cpu_s()
+            time.sleep(1)
+            busy = self.cpu_s() - before > _IDLE_CORES
+
     def get(self, path: str) -> httpx.Response:
         """Return the answer to one request."""
         return httpx.get(f"{self.url}{path}", headers={"Accept": "*/*"}, timeout=30)
@@ -119,7 +129,9 @@ def running(corpus: Corpus, files: int, *, workers: int = 2, key: str = "") -> I
             token = asyncio.run(_fill(settings, corpus, files, key))
             seed_s = time.perf_counter() - began
             with _serving(settings, documents.address, port, workers, folder / "log") as (process, start_s):
-                yield Registry(folder, port, settings, process, token, start_s, seed_s)
+                registry = Registry(folder, port, settings, process, token, start_s, seed_s)
+                registry.wait_until_idle()
+                yield registry
         finally:
             documents.stop()
 
@@ -186,7 +198,7 @@ async def _publisher(services: Services, key: str) -> tuple[str, str]:
 def _serving(
     settings: RegistrySettings, documents: str, port: int, workers: int, log: Path
 ) -> Iterator[tuple[subprocess.Popen[bytes], float]]:
-    given = settings.model_dump(mode="json", exclude={"mongodb_url"})
+    given = settings.model_dump(mode="json", exclude={"mongodb_url", "mail_url"})
     environment = {
         **os.environ, "DTEG_MONGODB_URL": f"mongodb://{documents}",
         **{PREFIX + name.upper(): str(value) for name, value in given.items()},

@@ -8,6 +8,12 @@ from markupsafe import Markup
 _STEPS = ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k"))
 _BYTE_STEPS = ((1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB"))
 
+# Currencies whose minor unit is not a hundredth (ISO 4217).
+_MONEY_DIGITS = {
+    **dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"), 0),
+    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
+}  # fmt: skip
+
 
 def day(moment: datetime | date | str | None) -> Markup:
     """Return a date as `<time>`: 3 Nov 2026; a dash without one. Texts are ISO 8601."""
@@ -20,6 +26,14 @@ def day(moment: datetime | date | str | None) -> Markup:
     moment = moment.astimezone(UTC)
     return Markup('<time datetime="{0}" title="{1}">{2}</time>').format(
         moment.isoformat(timespec="seconds"), moment.strftime("%Y-%m-%d %H:%M UTC"), _day(moment)
+    )
+
+
+def minute(moment: datetime) -> Markup:
+    """Return a time as `<time>`, in UTC: 3 Nov 2026, 16:05."""
+    moment = moment.astimezone(UTC)
+    return Markup('<time datetime="{0}" title="{1}">{2}, {3:%H:%M}</time>').format(
+        moment.isoformat(timespec="seconds"), moment.strftime("%Y-%m-%d %H:%M:%S UTC"), _day(moment), moment
     )
 
 
@@ -64,8 +78,11 @@ def plural(count: float | None, one: str, many: str = "") -> str:
 
 
 def money(minor: int, currency: str) -> str:
-    """Return an amount that is kept in minor units: 12.50 USD."""
-    return f"{minor / 100:,.2f} {currency}"
+    """Return an amount that is kept in minor units: 12.50 USD, 1,250 JPY."""
+    digits = _MONEY_DIGITS.get(currency, 2)
+    whole, part = divmod(abs(minor), 10**digits)
+    sign = "\u2212" if minor < 0 else ""
+    return f"{sign}{whole:,}{f'.{part:0{digits}}' if digits else ''} {currency}"
 
 
 def with_code(text: str) -> Markup:
@@ -84,6 +101,7 @@ FILTERS = {
     "day": day,
     "duration": duration,
     "exact": exact,
+    "minute": minute,
     "money": money,
     "plural": plural,
     "size": size,

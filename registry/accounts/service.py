@@ -1,14 +1,16 @@
 """People and their passwords."""
 
+import asyncio
 import hashlib
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dteg.core.errors import ConflictError, DeniedError, InputError, NotFoundError
 from dteg.webapp.problems import LimitedError
 from registry.access import Principal
 from registry.accounts.models import Account, AccountChange, NewAccount
 from registry.accounts.passwords import Passwords, check_policy
+from registry.accounts.recovery import Recovery
 from registry.accounts.store import INDEXES, AccountStore
 from registry.documents import milliseconds
 from registry.identifiers import new_id, skeleton
@@ -31,7 +33,11 @@ _REMEMBER = timedelta(hours=1)
 
 
 class Accounts(Service):
-    """Makes, checks, changes and deletes accounts."""
+    """Makes, checks, changes and deletes accounts.
+
+    Attributes:
+        recovery: Forgotten passwords, and addresses that are confirmed.
+    """
 
     INDEXES = INDEXES
 
@@ -39,6 +45,15 @@ class Accounts(Service):
         super().__init__(services)
         self._store = AccountStore(self.database)
         self._passwords = Passwords()
+        self.recovery = Recovery(services, self._store, self._passwords)
+
+    async def start(self) -> None:
+        """Refuse to begin with a mail server that cannot be one."""
+        await asyncio.to_thread(self.recovery.check)
+
+    async def stop(self) -> None:
+        """Send the mails that are under way."""
+        await self.recovery.stop()
 
     async def create(self, new: NewAccount, *, is_admin: bool = False) -> Account:
         """Make an account.
@@ -61,6 +76,8 @@ class Accounts(Service):
         await self._store.insert(account)
         who = Principal(user_id=account.id, login=account.login)
         await self.services.audit.record(who, "account.create", account.id, admin=is_admin)
+        if self.recovery.configured and not is_admin:
+            self.recovery.ask_verification(account)
         return account
 
     async def get(self, user_id: str) -> Account:
@@ -131,9 +148,9 @@ class Accounts(Service):
             ConflictError: Another account has the address.
         """
         account = await self.authenticate(who.login, change.current_password, address)
-        values = {}
+        values: dict[str, Any] = {}
         if change.email is not None:
-            values["email"] = change.email.lower()
+            values |= {"email": change.email.lower(), "email_verified_at": None}
         if change.password is not None:
             check_policy(change.password, account.login, account.email)
             values["password_hash"] = await self._passwords.hash(change.password)

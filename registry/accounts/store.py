@@ -12,6 +12,7 @@ from registry.database import Database
 
 USERS = "users"
 FAILURES = "login_failures"
+MAILS = "account_mails"
 INDEXES = {
     USERS: [
         IndexModel("login", unique=True),
@@ -19,6 +20,7 @@ INDEXES = {
         IndexModel("email", unique=True),
     ],
     FAILURES: [IndexModel("expires_at")],
+    MAILS: [IndexModel("next_at")],
 }
 
 
@@ -28,6 +30,7 @@ class AccountStore:
     def __init__(self, database: Database) -> None:
         self._users = database[USERS]
         self._failures = database[FAILURES]
+        self._mails = database[MAILS]
 
     async def insert(self, account: Account) -> None:
         """Keep a new account.
@@ -58,14 +61,24 @@ class AccountStore:
         cursor = self._users.find({"_id": {"$in": ids}}, {"login": 1})
         return {document["_id"]: document["login"] async for document in cursor}
 
-    async def change(self, account: Account, values: dict[str, Any], *, end_logins: bool) -> Account:
+    async def change(
+        self, account: Account, values: dict[str, Any], *, end_logins: bool, same_email: bool = False
+    ) -> Account:
         """Set values of an account that nobody has changed meanwhile.
+
+        Args:
+            account: As it was seen.
+            values: What to set.
+            end_logins: Whether all logins of it end.
+            same_email: Whether it must still have the address that was seen.
 
         Raises:
             ConflictError: It was changed or deleted meanwhile, or the new address is taken.
         """
         version = account.credentials_version
-        guard = {"_id": account.id, "status": "active", "credentials_version": version}
+        guard: dict[str, Any] = {"_id": account.id, "status": "active", "credentials_version": version}
+        if same_email:
+            guard["email"] = account.email
         change = {"$set": {**values, "credentials_version": version + end_logins}}
         try:
             found = await self._users.find_one_and_update(guard, change, return_document=ReturnDocument.AFTER)
@@ -100,9 +113,20 @@ class AccountStore:
         """Forget the failures."""
         await self._failures.delete_one({"_id": key})
 
+    async def may_mail(self, key: str, now: datetime, between: timedelta) -> bool:
+        """Note that a mail is sent; False if one of this key was sent less than `between` ago."""
+        try:
+            await self._mails.update_one(
+                {"_id": key, "next_at": {"$lte": now}}, {"$set": {"next_at": now + between}}, upsert=True
+            )
+        except DuplicateKeyError:
+            return False
+        return True
+
     async def sweep(self, now: datetime) -> None:
-        """Delete failures that no longer count."""
+        """Delete failures that no longer count, and notes of mails of long ago."""
         await self._failures.delete_many({"expires_at": {"$lte": now}})
+        await self._mails.delete_many({"next_at": {"$lte": now}})
 
 
 _FIELDS = {"id": "_id", "login": "login", "email": "email", "look": "look"}

@@ -66,8 +66,16 @@ class AttestationStore:
     # --- log ----------------------------------------------------------------------------------------
 
     async def last(self) -> LogEntry | None:
-        """Return the newest entry."""
-        return _entry(await self._log.find_one({}, sort=[("_id", -1)]))
+        """Return the newest entry.
+
+        It is looked for from the signed head on: the embedded server reads all entries to find the newest.
+        """
+        signed = await self.head()
+        found = await self.entry(signed[0]) if signed else None
+        found = found or _entry(await self._log.find_one({}, sort=[("_id", -1)]))
+        while found and (after := await self.entry(found.seq + 1)):
+            found = after  # signed after it was appended, so not yet
+        return found
 
     async def entry(self, seq: int) -> LogEntry | None:
         """Return an entry."""

@@ -24,8 +24,16 @@ class AuditStore:
         self._head = database[HEAD]
 
     async def last(self) -> Entry | None:
-        """Return the newest entry."""
-        found = await self._entries.find_one({}, sort=[("_id", -1)])
+        """Return the newest entry.
+
+        It is looked for from the noted head on: the embedded server reads all entries to find the newest.
+        """
+        noted = await self.head()
+        found = await self._entries.find_one({"_id": noted[0]}) if noted else None
+        if found is None:
+            found = await self._entries.find_one({}, sort=[("_id", -1)])
+        while found and (after := await self._entries.find_one({"_id": found["_id"] + 1})):
+            found = after  # noted after it was appended, so not yet
         return Entry.model_validate(found) if found else None
 
     async def append(self, entry: Entry) -> bool:

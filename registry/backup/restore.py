@@ -82,6 +82,9 @@ async def restore(services: "Services", folder: Path, expect: str = "") -> Backu
     # Only now may a server work on it.
     await services.database[META].delete_one({"_id": RESTORING})
     await services.prepare()
+    # What this machine has seen last was of the registry before.
+    services.index.forget_kept()
+    services.search.forget_kept()
     after = ""
     while ids := await services.components.ids(after, _AT_ONCE):
         after = ids[-1]

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from importlib.util import find_spec
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dteg.core.errors import ConflictError, NotFoundError
@@ -22,7 +22,7 @@ from registry.components.store import INDEXES, ComponentStore
 from registry.documents import milliseconds
 from registry.gates.models import CellStatus
 from registry.identifiers import component_id, skeleton
-from registry.releases.models import Release, State
+from registry.releases.models import Outline, Release, State
 from registry.service import Service
 
 if TYPE_CHECKING:
@@ -59,8 +59,9 @@ class Components(Service):
                 category=manifest.category, summary=manifest.description, tags=manifest.tags,
                 pricing=manifest.pricing.model_dump(), created_at=now, updated_at=now,
             )  # fmt: skip
-            if not await self._store.insert(found):
-                found = await self.get(name)
+            is_new = await self._store.insert(found)
+            # `refresh` gives it its first number; the next one comes when a release is listed.
+            found = await (self.refresh(name) if is_new else self.get(name))
         return found
 
     async def get(self, component: str) -> Component:
@@ -79,18 +80,26 @@ class Components(Service):
         found = {each.id: each for each in await self._store.many(ids)}
         return [found[each] for each in ids if each in found]
 
-    async def changed_since(self, rev: int, limit: int = 0) -> list[Component]:
+    async def changed_since(self, rev: int, until: int | None = None) -> list[Component]:
         """Return components that changed after `rev`, the oldest change first; poll with the last one's `rev`.
 
-        With a `limit` at most so many: reading all of a large registry takes longer than one request may.
+        With `until` no later changes: reading all of a large registry takes longer than one request may. Who reads in
+        parts learns from `revs` where to cut.
 
         A change is never missed: see `refresh`.
         """
-        return await self._store.changed_since(rev, limit)
+        return await self._store.changed_since(rev, until)
 
     async def revs(self, after: int = -1, limit: int = 0) -> dict[str, int]:
-        """Return the `rev` of the components that changed after `after`, as `changed_since` does; default: of all."""
+        """Return the `rev` of the components that changed after `after`, as `changed_since` does; default: of all.
+
+        With a `limit` at most so many.
+        """
         return await self._store.revs(after, limit)
+
+    async def last_rev(self) -> int:
+        """Return the newest number that a change has taken."""
+        return await self._store.last_rev()
 
     async def ids(self, after: str = "", limit: int = 1000) -> list[str]:
         """Return ids in order, from after one on."""
@@ -107,17 +116,27 @@ class Components(Service):
             NotFoundError: There is no such component.
             ConflictError: Others change it all the time.
         """
+        return await self._renew(component, self._computed, **more)
+
+    async def refresh_downloads(self, component: str) -> Component:
+        """Do this for its downloads only, which change far more often than all the rest; for errors see `refresh`."""
+        return await self._renew(component, self._downloads)
+
+    async def _renew(
+        self, component: str, computed: Callable[[Component], Awaitable[dict[str, Any]]], **more: Any
+    ) -> Component:
+        """Set what is computed from a component as it is, again and again until nobody came between."""
         async with self._turn:
             for attempt in range(_TRIES):
                 before = await self.get(component)
-                values = {**await self._computed(before), **more}
+                values = {**await computed(before), **more}
                 present = before.to_mongo()
                 if all(present[name] == value for name, value in values.items()) and before.rev:
                     return before
                 rev = await self._store.take_rev()
                 if await self._store.change(component, before.rev, {**values, "rev": rev}):
-                    await self._be_newest(component, rev)
-                    return await self.get(component)
+                    rev = await self._be_newest(component, rev)
+                    return Component.from_mongo({**present, **values, "rev": rev})
                 await asyncio.sleep(random.uniform(0, 0.002 * min(attempt + 1, 20)))  # noqa: S311 - no secret
         raise ConflictError(f"{component} changes all the time: try again")
 
@@ -149,35 +168,39 @@ class Components(Service):
         await self.services.audit.record(who, action, component, reason=new.reason if new else "")
         return changed
 
-    async def _be_newest(self, component: str, rev: int) -> None:
-        """Take a newer number until no larger one can have been seen before ours was written.
+    async def _be_newest(self, component: str, rev: int) -> int:
+        """Take a newer number until no larger one can have been seen before ours was written, and return it.
 
         Numbers are taken before they are written. Who polls may have seen a larger one meanwhile, and would never ask
         for ours.
         """
         for _ in range(_TRIES):
             if await self._store.last_rev() == rev:
-                return
+                return rev
             newer = await self._store.take_rev()
             if not await self._store.raise_rev(component, rev, newer):
-                return  # another refresh came after us, and looks after its own number
+                return rev  # another refresh came after us, and looks after its own number
             rev = newer
         _LOG.warning("%s: no newest number; watchers see the change at their next full look", component)
+        return rev
 
     async def _computed(self, before: Component) -> dict[str, Any]:
-        releases = [each for each in await self.services.releases.of(before.id) if each.state is State.LISTED]
-        latest = latest_of(releases)
-        newest = next((each for each in releases if each.version == latest.any), None)
+        outlines = await self.services.releases.outlines(before.id)
+        listed = [each for each in outlines if each.state is State.LISTED]
+        latest = latest_of(listed)
         namespace = await self.services.namespaces.get(before.namespace)
+        rating = await self.services.reviews.summary(before.id)
         values: dict[str, Any] = {
             "latest": latest.model_dump(),
-            "rating": (await self._rating(before)).model_dump(),
-            "downloads": (await self._downloads(before)).model_dump(),
-            "score": newest.score if newest else None,
+            "rating": Rating.model_validate(rating.model_dump()).model_dump(),
+            "score": None,
             "verified": namespace.verified,
-            "updated_at": max([before.updated_at, *(each.updated_at for each in releases)]),
+            "updated_at": max([before.updated_at, *(each.updated_at for each in listed)]),
+            **await self._downloads(before),
         }
-        if newest is not None:
+        if latest.any is not None:
+            newest = await self.services.releases.get(before.id, latest.any)
+            values["score"] = newest.score
             values |= {key: newest.manifest[key] for key in _SHOWN}
             values |= {"summary": newest.manifest["description"], "pricing": newest.manifest["pricing"]}
             values |= await self._searched(newest)
@@ -185,9 +208,7 @@ class Components(Service):
 
     async def _searched(self, newest: Release) -> dict[str, Any]:
         """Return what the search filters by."""
-        manifest, cells = newest.contents, []
-        if find_spec("registry.gates") is not None and find_spec("registry.gates.service") is not None:
-            cells = await self.services.gates.cells([newest.id])
+        manifest, cells = newest.contents, await self.services.gates.cells([newest.id])
         return {
             "licence": manifest.licence,
             "capabilities": sorted(manifest.capabilities.names()),
@@ -200,20 +221,12 @@ class Components(Service):
             "released_at": newest.published_at,
         }
 
-    async def _rating(self, before: Component) -> Rating:
-        if find_spec("registry.reviews") is None or find_spec("registry.reviews.service") is None:
-            return before.rating
-        summary: Any = await self.services.reviews.summary(before.id)
-        return Rating.model_validate(summary.model_dump())
-
-    async def _downloads(self, before: Component) -> Downloads:
-        if find_spec("registry.downloads") is None or find_spec("registry.downloads.service") is None:
-            return before.downloads
-        summary: Any = await self.services.downloads.summary(before.id)
-        return Downloads.model_validate(summary.model_dump())
+    async def _downloads(self, before: Component) -> dict[str, Any]:
+        summary = await self.services.downloads.summary(before.id)
+        return {"downloads": Downloads.model_validate(summary.model_dump()).model_dump()}
 
 
-def latest_of(releases: list[Release]) -> Latest:
+def latest_of(releases: Sequence[Outline]) -> Latest:
     """Return the newest of listed releases, by the order of versions; a halted or partial rollout does not count."""
     open_to_all = sorted((each for each in releases if each.rollout.complete), key=lambda each: each.ver_key)
     stable = [each.version for each in open_to_all if "rc" not in each.version]

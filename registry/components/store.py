@@ -57,9 +57,13 @@ class ComponentStore:
         cursor = self._components.find({"_id": {"$in": ids}})
         return [Component.from_mongo(document) async for document in cursor]
 
-    async def changed_since(self, rev: int, limit: int = 0) -> list[Component]:
-        """Return components with a larger `rev`, the smallest first; at most `limit` unless it is 0."""
-        cursor = self._components.find({"rev": {"$gt": rev}}, sort=[("rev", 1)], limit=limit)
+    async def changed_since(self, rev: int, until: int | None) -> list[Component]:
+        """Return components with a larger `rev`, the smallest first; none larger than `until` unless it is None.
+
+        A limit instead would not do: the embedded server reads all that follow and then drops them.
+        """
+        wanted = {"$gt": rev} if until is None else {"$gt": rev, "$lte": until}
+        cursor = self._components.find({"rev": wanted}, sort=[("rev", 1)])
         return [Component.from_mongo(document) async for document in cursor]
 
     async def revs(self, after: int = -1, limit: int = 0) -> dict[str, int]:

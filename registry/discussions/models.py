@@ -42,12 +42,14 @@ class Thread(Post):
         locked: Whether it takes no more replies.
         replies: How many were begun; deleted ones too.
         last_at: When the newest was.
+        told: Whether its event is kept for the webhooks; until then the thread itself stands for it.
     """
 
     title: str
     locked: bool = False
     replies: int = 0
     last_at: datetime
+    told: bool = True
 
 
 class Reply(Post):

@@ -17,6 +17,7 @@ from registry.discussions.store import INDEXES, DiscussionStore
 from registry.documents import milliseconds
 from registry.identifiers import new_id
 from registry.service import Service
+from registry.webhooks.models import Event, Happened
 
 if TYPE_CHECKING:
     from registry.services import Services
@@ -46,11 +47,10 @@ class Discussions(Service):
         now = milliseconds(self.clock())
         thread = Thread(
             id=new_id(), component=component.id, user_id=who.user_id, title=new.title, text=new.text,
-            created_at=now, last_at=now,
+            created_at=now, last_at=now, told=False,
         )  # fmt: skip
         await self._store.insert(thread)
-        payload = {"component": component.id, "thread": thread.id, "title": new.title, "author": who.login}
-        await self.services.webhooks.emit("thread.created", component.namespace, payload)
+        self.services.webhooks.wake()
         return thread
 
     async def reply(self, who: Principal, thread_id: str, new: NewReply) -> Reply:
@@ -105,7 +105,7 @@ class Discussions(Service):
             DeniedError: Somebody else wrote it.
         """
         thread = _own(who, await self._thread(thread_id))
-        values = {**_DELETED, "title": "(deleted)"}
+        values = {**_DELETED, "title": "(deleted)", "told": True}
         await self._store.change(thread, values, expected=["visible", "hidden"])
         await self.services.audit.record(who, "thread.delete", thread_id)
 
@@ -196,6 +196,18 @@ class Discussions(Service):
         logins = await self._logins(replies)
         return [ReplyAnswer(**_shown(who, each, logins), thread=each.thread) for each in replies]
 
+    # --- events ----------------------------------------------------------------------------------------
+
+    async def untold(self, limit: int) -> list[Happened]:
+        """Return events of new threads that the webhooks have not kept yet."""
+        threads = await self._store.untold(limit)
+        logins = await self._logins(threads)
+        return [_event(each, logins.get(each.user_id, "")) for each in threads]
+
+    async def told(self, happened: Happened) -> None:
+        """Note that the webhooks have kept an event."""
+        await self._store.set_told(happened.id)
+
     # --- inside ----------------------------------------------------------------------------------------
 
     async def _edit(self, post: Thread | Reply, values: dict[str, Any]) -> None:
@@ -223,6 +235,14 @@ class Discussions(Service):
 
     async def _logins(self, posts: list[Thread] | list[Reply]) -> dict[str, str]:
         return await self.services.accounts.logins(sorted({each.user_id for each in posts}))
+
+
+def _event(thread: Thread, author: str) -> Happened:
+    payload = {"component": thread.component, "thread": thread.id, "title": thread.title, "author": author}
+    namespace = thread.component.partition("/")[0]
+    return Happened(
+        id=thread.id, event=Event.THREAD_CREATED, namespace=namespace, payload=payload, at=thread.created_at
+    )
 
 
 def _own(who: Principal, post: _Post) -> _Post:

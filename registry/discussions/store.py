@@ -10,7 +10,7 @@ from registry.discussions.models import Post, Reply, Thread
 
 THREADS, REPLIES = "threads", "replies"
 INDEXES = {
-    THREADS: [IndexModel([("component", 1), ("_id", -1)])],
+    THREADS: [IndexModel([("component", 1), ("_id", -1)]), IndexModel([("told", 1), ("_id", 1)])],
     REPLIES: [IndexModel([("thread", 1), ("_id", 1)])],
 }
 
@@ -45,6 +45,15 @@ class DiscussionStore:
             query["_id"] = {"$lt": after}
         cursor = self._threads.find(query, sort=[("_id", -1)], limit=limit)
         return [Thread.from_mongo(document) async for document in cursor]
+
+    async def untold(self, limit: int) -> list[Thread]:
+        """Return threads whose event is not kept yet, the oldest first."""
+        cursor = self._threads.find({"told": False}, sort=[("_id", 1)], limit=limit)
+        return [Thread.from_mongo(document) async for document in cursor]
+
+    async def set_told(self, thread_id: str) -> None:
+        """Note that the event of a thread is kept."""
+        await self._threads.update_one({"_id": thread_id}, {"$set": {"told": True}})
 
     async def replies(self, thread_id: str, *, after: str, limit: int) -> list[Reply]:
         """Return the replies of a thread, the oldest first; hidden and deleted ones keep their place."""

@@ -89,17 +89,18 @@ class Downloads(Service):
     async def refresh(self) -> None:
         """Have the components show what was counted since the last time."""
         for component in sorted(self._changed):
-            await self.services.components.refresh(component)
+            await self.services.components.refresh_downloads(component)
             self._changed.discard(component)
 
     async def summary(self, component: str) -> DownloadSummary:
         """Return how much a component is used, as of the last flushes."""
         today = self.clock().astimezone(UTC).date()
-        old, kept = await self._store.kept(component, self.clock() - KEPT_AFTER)
+        total, recent = await self._store.totals(component, PEOPLE, _number(today - timedelta(days=29)))
+        installs, old, kept = await self._store.installs(component, self.clock() - KEPT_AFTER)
         return DownloadSummary(
-            total=await self._store.total(component, PEOPLE),
-            last_30_days=await self._store.total(component, PEOPLE, _number(today - timedelta(days=29))),
-            installs=await self._store.installs(component),
+            total=total,
+            last_30_days=recent,
+            installs=installs,
             kept_rate=round(kept / old, 3) if old else None,
         )
 
@@ -108,10 +109,11 @@ class Downloads(Service):
         today = self.clock().astimezone(UTC).date()
         first = today - timedelta(days=days - 1)
         found = await self._store.by_day(component, _number(first))
-        shown = []
-        for number in range(days):
-            day = first + timedelta(days=number)
-            by_kind = {kind.value: found.get((_number(day), kind.value), 0) for kind in DownloadKind}
+        kinds, shown = [kind.value for kind in DownloadKind], []
+        for passed in range(days):
+            day = first + timedelta(days=passed)
+            number = _number(day)
+            by_kind = {kind: found.get((number, kind), 0) for kind in kinds}
             shown.append(Day(day=day, downloads=sum(by_kind[kind] for kind in PEOPLE), by_kind=by_kind))
         return shown
 

@@ -48,13 +48,15 @@ class DownloadStore:
                 [_update(writer, key, n) for key, n in totals.items()], ordered=False
             )
 
-    async def total(self, component: str, kinds: Sequence[str], since: int = 0) -> int:
-        """Return the downloads of a component from a day on."""
+    async def totals(self, component: str, kinds: Sequence[str], since: int) -> tuple[int, int]:
+        """Return the downloads of a component ever, and from a day on."""
+        recent = {"$sum": {"$cond": [{"$gte": ["$day", since]}, "$n", 0]}}
         stages: list[dict[str, Any]] = [
-            {"$match": {"component": component, "day": {"$gte": since}, "kind": {"$in": list(kinds)}}},
-            {"$group": {"_id": None, "n": {"$sum": "$n"}}},
+            {"$match": {"component": component, "kind": {"$in": list(kinds)}}},
+            {"$group": {"_id": None, "total": {"$sum": "$n"}, "recent": recent}},
         ]
-        return sum([int(document["n"]) async for document in await self._daily.aggregate(stages)])
+        rows = [document async for document in await self._daily.aggregate(stages)]
+        return (int(rows[0]["total"]), int(rows[0]["recent"])) if rows else (0, 0)
 
     async def by_day(self, component: str, since: int) -> dict[tuple[int, str], int]:
         """Return the downloads from a day on, by day and kind."""
@@ -110,17 +112,22 @@ class DownloadStore:
         """Return how many new installations of a component one address has told today."""
         return await self._installs.count_documents({"component": component, "source": source})
 
-    async def installs(self, component: str) -> int:
-        """Return the number of installations of a component."""
-        return await self._installs.count_documents({"component": component, "counted": True})
-
-    async def kept(self, component: str, before: datetime) -> tuple[int, int]:
-        """Return how many installations are older than a moment, and how many of them were kept for 30 days."""
-        old = {"component": component, "counted": True, "first_seen": {"$lte": before}}
-        return (
-            await self._installs.count_documents(old),
-            await self._installs.count_documents({**old, "kept": True}),
-        )
+    async def installs(self, component: str, before: datetime) -> tuple[int, int, int]:
+        """Count installations of a component: all, those older than a moment, and which of these were kept 30 days."""
+        old = {"$lte": ["$first_seen", before]}
+        stages: list[dict[str, Any]] = [
+            {"$match": {"component": component, "counted": True}},
+            {
+                "$group": {
+                    "_id": None,
+                    "all": {"$sum": 1},
+                    "old": {"$sum": {"$cond": [old, 1, 0]}},
+                    "kept": {"$sum": {"$cond": [{"$and": [old, "$kept"]}, 1, 0]}},
+                }
+            },
+        ]
+        rows = [document async for document in await self._installs.aggregate(stages)]
+        return (rows[0]["all"], rows[0]["old"], rows[0]["kept"]) if rows else (0, 0, 0)
 
 
 def _update(writer: str, key: Count, n: int) -> UpdateOne:

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import AsyncIterator, Mapping
+from email.utils import formatdate
+from pathlib import Path as FilePath
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request, Response
@@ -23,6 +25,9 @@ _PRIVATE = "private, no-store"
 _STALE = "X-Registry-Stale"
 _WHEEL = "application/octet-stream"
 _NORMAL = re.compile(r"[-_.]+")
+# Files up to this size are read at once: they lie in memory, as they were hashed before, and the four turns of a thread
+# that `FileResponse` takes wait long behind other requests.
+_READ_AT_ONCE_BYTES = 262_144
 Sha256 = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
 Filename = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.+-]+\.whl(\.metadata)?$", max_length=260)]
 
@@ -119,7 +124,7 @@ async def _content(
         return Response(None, 304, headers)
     path = await services.blobs.path(sha256)
     if path is not None:
-        return FileResponse(path, headers=headers, media_type=kind)
+        return _file(request, path, headers, kind)
     chunks = services.blobs.read(sha256)
     # The first part is asked for here, so that a missing or damaged file is an error and not half an answer.
     first = await anext(chunks)
@@ -130,6 +135,15 @@ async def _content(
             yield chunk
 
     return StreamingResponse(all_chunks(), headers=headers, media_type=kind)
+
+
+def _file(request: Request, path: FilePath, headers: dict[str, str], kind: str) -> Response:
+    status = path.stat()
+    whole = request.method == "GET" and "range" not in request.headers
+    if not whole or status.st_size > _READ_AT_ONCE_BYTES:
+        return FileResponse(path, headers=headers, media_type=kind, stat_result=status)
+    headers |= {"Accept-Ranges": "bytes", "Last-Modified": formatdate(status.st_mtime, usegmt=True)}
+    return Response(path.read_bytes(), 200, headers, kind)
 
 
 async def _refuse_unlicensed(request: Request, services: Services, file: IndexedFile) -> None:

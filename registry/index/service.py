@@ -3,20 +3,16 @@
 import asyncio
 import contextlib
 import logging
-import os
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from datetime import datetime
-from pathlib import Path
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import orjson
 from pymongo.errors import PyMongoError
 
 from dteg.core.errors import DtegError
-from registry.identifiers import new_id
 from registry.index.pages import Names, Project
+from registry.index.snapshot import Snapshot, load, save
 from registry.releases.models import IndexedFile
 from registry.service import Service
 
@@ -29,14 +25,14 @@ _STALE_AFTER_S = 10.0
 # A file that is asked for but unknown may have been listed just now.
 _LOOK_AGAIN_AFTER_S = 0.2
 _FULL_LOOK_EVERY_S = 300.0
-# Components whose files are read with one request, and then put in at once: the first may take ten seconds, and the
-# second holds up requests.
-_AT_ONCE, _PUT_AT_ONCE = 500, 20
+# Components whose files are read with one request: such a request may take ten seconds. Fewer if they are named one
+# by one, see `files_between`.
+_AT_ONCE, _NAMED_AT_ONCE = 500, 50
+# Components whose files are put in at once: it holds up requests.
+_PUT_AT_ONCE = 20
 _REVS_AT_ONCE = 5_000
 # Saving a large index takes a while: at most this share of the time, as one in so many.
 _SAVE_SHARE = 100
-_SAVE_AT_ONCE = 500
-_FORMAT = 2
 
 
 class Index(Service):
@@ -57,11 +53,11 @@ class Index(Service):
         self._path = self.settings.data_dir / "index.json"
 
     async def start(self) -> None:
-        """Load the index, from the database or as this machine saw it last, and begin to poll."""
+        """Load the index as this machine saw it last, take in what changed since, and begin to poll."""
+        await asyncio.to_thread(self._load)
         try:
             await self.refresh()
         except (PyMongoError, DtegError):
-            await asyncio.to_thread(self._load)
             _LOG.warning(
                 "the database does not answer; the index is the last one known, %s projects",
                 len(self._projects),
@@ -108,11 +104,16 @@ class Index(Service):
         async with self._turn:
             began = time.monotonic()
             fully = began - self._looked_fully > _FULL_LOOK_EVERY_S
+            if fully:
+                await self._doubt()
             revs = await self._revs_after(0 if fully else self._rev)
-            changed = [name for name, rev in revs.items() if self._revs.get(name) != rev]
-            for start in range(0, len(changed), _AT_ONCE):
-                some = changed[start : start + _AT_ONCE]
-                await self._take_in(some, await self.services.releases.files_of(some))
+            changed = sorted(name for name, rev in revs.items() if self._revs.get(name) != rev)
+            # What lies between them is read with them.
+            most = fully and 2 * len(changed) > len(revs)
+            at_once = _AT_ONCE if most else _NAMED_AT_ONCE
+            for start in range(0, len(changed), at_once):
+                some = changed[start : start + at_once]
+                await self._take_in(some, await self._files_of(some, between=most))
                 self._revs.update({name: revs[name] for name in some})
             newest = max(revs.values(), default=0)
             if fully:
@@ -122,6 +123,19 @@ class Index(Service):
             self._looked = began
             if self._unsaved and began >= self._save_after:
                 await asyncio.to_thread(self._save)
+
+    async def _doubt(self) -> None:
+        """Forget what numbers we have seen if this database has not come so far: it is another one, or a restored one."""
+        seen = max(self._revs.values(), default=0)
+        if seen and seen > await self.services.components.last_rev():
+            self._revs.clear()
+
+    async def _files_of(self, components: list[str], *, between: bool) -> list[IndexedFile]:
+        """Return the files of components that are in order, or with `between` of all from the first to the last."""
+        releases = self.services.releases
+        if between:
+            return await releases.files_between(components[0], components[-1])
+        return await releases.files_of(components)
 
     async def _revs_after(self, rev: int) -> dict[str, int]:
         """Return what changed after a number, read in parts: one request may take ten seconds, all may take longer.
@@ -186,40 +200,30 @@ class Index(Service):
             except Exception:  # noqa: BLE001 - the next turn may succeed
                 _LOG.exception("the index could not be brought up to date")
 
-    # --- for a start without the database ----------------------------------------------------------
+    # --- for the next start ------------------------------------------------------------------------
 
     def _save(self) -> None:
-        """Write the files, some in a line. Other threads work meanwhile: the interpreter is let go after each line."""
-        path, began = self._path.with_name(f"index.{new_id()}.part"), time.monotonic()
-        files = [file for project in list(self._projects.values()) for file in project.files]
+        """Write what is known. Blocks; nothing may change it meanwhile."""
+        began = time.monotonic()
+        files = [file for project in self._projects.values() for file in project.files]
         self._unsaved = False
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(orjson.dumps({"format": _FORMAT}))
-                for start in range(0, len(files), _SAVE_AT_ONCE):
-                    file.write(b"\n" + orjson.dumps(files[start : start + _SAVE_AT_ONCE]))
-                    file.flush()
-            path.replace(self._path)
-        except OSError as error:  # it is only for a start without the database
+            save(self._path, Snapshot(self.settings.database, files, self._revs))
+        except OSError as error:  # the next start only takes longer
             self._unsaved = True
             _LOG.warning("the index could not be kept: %s", error.strerror)
-            path.unlink(missing_ok=True)
         ended = time.monotonic()
         self._save_after = ended + _SAVE_SHARE * (ended - began)
 
+    def forget_kept(self) -> None:
+        """Have the next start read everything from the database."""
+        self._path.unlink(missing_ok=True)
+
     def _load(self) -> None:
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            files = list(_read(self._path))
-            self._replace({file.component for file in files}, files)
-            self._name()
-            self._unsaved = False
-
-
-def _read(path: Path) -> Iterator[IndexedFile]:
-    with path.open("rb") as lines:
-        if orjson.loads(next(lines, b"null"))["format"] != _FORMAT:
+        """Put in what was kept. Blocks; not for when requests are answered."""
+        kept = load(self._path)
+        if kept is None or kept.database != self.settings.database:
             return
-        for line in lines:
-            for kept in orjson.loads(line):
-                yield IndexedFile(**{**kept, "published_at": datetime.fromisoformat(kept["published_at"])})
+        self._replace(kept.revs, kept.files)
+        self._name()
+        self._revs, self._unsaved = dict(kept.revs), False

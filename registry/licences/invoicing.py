@@ -8,6 +8,7 @@ the last one to begin can finish, and it has seen what the others collected.
 import asyncio
 import hashlib
 import random
+import re
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from registry.services import Services
 
 _TRIES = 20
+_MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])", re.ASCII)
 
 
 class Invoicing:
@@ -55,9 +57,11 @@ class Invoicing:
 
         Raises:
             DeniedError: Who asks is no owner.
-            InputError: The month is not over.
+            InputError: This is no month, or it is not over.
         """
         await self._services.namespaces.require(who, seller, Role.OWNER)
+        if not _MONTH.fullmatch(period):
+            raise InputError("give a month, such as 2026-01")
         if period >= period_of(self._services.clock().astimezone(UTC)):
             raise InputError(f"the month {period} is not over")
         todo = {

@@ -163,6 +163,41 @@ class EntitlementAnswer(Answer):
     expires_at: datetime
 
 
+class EntitledAnswer(Answer):
+    """What one may use as a member of an organisation.
+
+    Attributes:
+        id: The licence.
+        seat: Whether a seat is one's own or `free`, all are `taken`, or `everybody` of the organisation has one.
+    """
+
+    id: str
+    component: str
+    organisation: str
+    seat: Literal["everybody", "yours", "free", "taken"]
+    until: datetime | None
+
+
+class OpenUsage(Answer):
+    """Metered use of one month under one licence that is on no invoice yet.
+
+    Attributes:
+        licence: Id of the licence.
+        per_million_minor: Price of a million rows.
+        amount_minor: What it would come to alone; an invoice rounds once for all months that are on it.
+    """
+
+    licence: str
+    component: str
+    seller: str
+    organisation: str
+    period: str
+    rows: int
+    per_million_minor: int
+    currency: str
+    amount_minor: int
+
+
 class UsageAnswer(Answer):
     """A record of use.
 

@@ -18,10 +18,12 @@ from registry.licences.bills import (
 )
 from registry.licences.checkouts import answer
 from registry.licences.models import (
+    EntitledAnswer,
     EntitlementAnswer,
     LicenceAnswer,
     NewLicence,
     NewUsage,
+    OpenUsage,
     TokenWish,
     UsageAnswer,
 )
@@ -78,11 +80,17 @@ async def pay_test_order(request: Request, reference: _Reference, who: Principal
 
 @router.get("/licences")
 async def read_licences(
-    request: Request, limit: Limit = 50, after: After = "", who: Principal = _MANAGE
+    request: Request,
+    limit: Limit = 50,
+    after: After = "",
+    namespace: Annotated[
+        str, Query(pattern=rf"^$|{NAMESPACE_PATTERN}", description="Only of this one.")
+    ] = "",
+    who: Principal = _MANAGE,
 ) -> Page[LicenceAnswer]:
     """Return the licences that one's namespaces sell or have."""
     licences = services_of(request).licences
-    found = await licences.of(who, after=after, limit=limit)
+    found = await licences.of(who, after=after, limit=limit, namespace=namespace)
     following = found[-1].key if len(found) == limit else None
     return Page(items=[licences.answer(each) for each in found], next=following)
 
@@ -107,6 +115,23 @@ async def make_entitlement(
     token, expires_at = await services_of(request).licences.entitle(who, licence, wish.hours)
     response.headers["Cache-Control"] = "private, no-store"
     return EntitlementAnswer(token=token, expires_at=expires_at)
+
+
+@router.get("/entitlements")
+async def read_entitlements(
+    request: Request, limit: Limit = 50, after: After = "", who: Principal = _INSTALL
+) -> Page[EntitledAnswer]:
+    """Return what one may use now as a member of organisations that have licences."""
+    found = await services_of(request).licences.holdings.usable(who, after=after, limit=limit)
+    return Page(items=found, next=found[-1].id if len(found) == limit else None)
+
+
+@router.get("/usage-records")
+async def read_open_usage(
+    request: Request, namespace: _Namespace, who: Principal = _MANAGE
+) -> Page[OpenUsage]:
+    """Return metered use that is on no invoice yet, summed by month and licence; the newest month first."""
+    return Page(items=await services_of(request).licences.holdings.open_usage(who, namespace))
 
 
 @router.post("/usage-records", status_code=201)

@@ -18,6 +18,7 @@ from registry.licences.bill_store import BillStore
 from registry.licences.bills import Order
 from registry.licences.checkouts import Checkouts
 from registry.licences.entitlements import make, read
+from registry.licences.holdings import Holdings
 from registry.licences.invoicing import Invoicing
 from registry.licences.models import Licence, LicenceAnswer, NewLicence, NewUsage, Price, UsageRecord
 from registry.licences.money import after, period_of
@@ -41,6 +42,7 @@ class Licences(Service):
     Attributes:
         checkouts: Orders and payments.
         invoicing: Invoices and credit notes.
+        holdings: Who has what.
     """
 
     INDEXES: ClassVar[Mapping[str, Sequence[IndexModel]]] = {**store.INDEXES, **bill_store.INDEXES}
@@ -51,6 +53,7 @@ class Licences(Service):
         bills = BillStore(self.database)
         self.invoicing = Invoicing(services, self._store, bills)
         self.checkouts = Checkouts(services, bills)
+        self.holdings = Holdings(services, self._store)
 
     # --- licences --------------------------------------------------------------------------------------
 
@@ -104,9 +107,17 @@ class Licences(Service):
             licence = await self._store.by_key(licence.key) or licence
         raise UnavailableError("this licence is being changed by many at once: try again")
 
-    async def of(self, who: Principal, *, after: str, limit: int) -> list[Licence]:
-        """Return the licences that one's namespaces sell or have; readers do not see them."""
-        return await self._store.of(await self._managed(who), after=after, limit=limit)
+    async def of(self, who: Principal, *, after: str, limit: int, namespace: str = "") -> list[Licence]:
+        """Return the licences that one's namespaces, or one of them, sell or have; readers do not see them.
+
+        Raises:
+            DeniedError: Who asks is no maintainer of the one.
+            NotFoundError: There is no such namespace.
+        """
+        if namespace:
+            await self.services.namespaces.require(who, namespace, Role.MAINTAINER, who.component)
+        names = [namespace] if namespace else await self._managed(who)
+        return await self._store.of(names, after=after, limit=limit)
 
     async def find(self, component: str, organisation: str) -> Licence | None:
         """Return the licence of an organisation for a component."""

@@ -1,6 +1,7 @@
 """The collections `licences` and `usage_records`."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from pymongo import IndexModel, ReturnDocument
@@ -14,6 +15,7 @@ INDEXES = {
     LICENCES: [IndexModel("key", unique=True), IndexModel("seller"), IndexModel("organisation")],
     USAGE: [
         IndexModel([("seller", 1), ("invoice", 1), ("period", 1)]),
+        IndexModel([("organisation", 1), ("invoice", 1)]),
         IndexModel("invoice"),
     ],
 }
@@ -45,6 +47,17 @@ class LicenceStore:
         query: dict[str, Any] = {"$or": [{"seller": names}, {"organisation": names}]}
         if after:
             query["key"] = {"$gt": after}
+        cursor = self._licences.find(query, sort=[("key", 1)], limit=limit)
+        return [Licence.from_mongo(document) async for document in cursor]
+
+    async def good(
+        self, organisations: Sequence[str], now: datetime, *, after: str, limit: int
+    ) -> list[Licence]:
+        """Return the licences of some organisations that hold now, by key."""
+        query = {
+            "organisation": {"$in": list(organisations)}, "key": {"$gt": after}, "revoked_at": None,
+            "starts_at": {"$lte": now}, "$or": [{"until": None}, {"until": {"$gt": now}}],
+        }  # fmt: skip
         cursor = self._licences.find(query, sort=[("key", 1)], limit=limit)
         return [Licence.from_mongo(document) async for document in cursor]
 
@@ -105,6 +118,17 @@ class LicenceStore:
         ]
         rows = [document["_id"] async for document in await self._usage.aggregate(stages)]
         return {(row["organisation"], row["currency"]) for row in rows}
+
+    async def open_usage(self, namespace: str) -> list[dict[str, Any]]:
+        """Return the rows on no invoice that a namespace sold or used, by licence, month and price."""
+        fields = ("licence", "component", "seller", "organisation", "period", "per_million_minor", "currency")
+        stages: list[dict[str, Any]] = [
+            {"$match": {"invoice": None, "$or": [{"seller": namespace}, {"organisation": namespace}]}},
+            {"$group": {"_id": {name: f"${name}" for name in fields}, "rows": {"$sum": "$rows"}}},
+        ]
+        found = [document async for document in await self._usage.aggregate(stages)]
+        rows = [{**document["_id"], "rows": int(document["rows"])} for document in found]
+        return sorted(rows, key=lambda row: [row[name] for name in ("period", *fields)], reverse=True)
 
     async def put_on_invoice(self, invoice: str, where: dict[str, Any], period: str) -> None:
         """Note on which invoice all records are that are on none, up to a month."""

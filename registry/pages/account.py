@@ -135,7 +135,7 @@ async def account_page(
         request, who, "account.html", status=status, account=await services.accounts.get(who.user_id), tokens=tokens,
         made=made, namespaces=await services.namespaces.of(who.user_id), lives=_LIVES,
         scopes=[(each, _MEANINGS[each]) for each in Scope if who.may(each)],
-        sessions=await services.tokens.sessions_of(who, cookie), **{name: forms.get(name, empty) for name in names},
+        mails=services.accounts.recovery.configured, sessions=await services.tokens.sessions_of(who, cookie), **{name: forms.get(name, empty) for name in names},
     )  # fmt: skip
 
 

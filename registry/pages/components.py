@@ -13,14 +13,15 @@ from registry.access import Anybody
 from registry.attestations.models import ACCEPTED
 from registry.gates.models import CellStatus
 from registry.pages.forms import Posted
+from registry.pages.readmes import Readmes
 from registry.pages.rendering import show
 from registry.pages.shown import CHART_DAYS, Shown, matrix, said_of, shown, weeks
 from registry.parameters import NamespacePath, SlugPath
-from registry.releases.models import Release
 from registry.services import Services, services_of
 
 router = APIRouter(prefix="/c/{ns}/{slug}")
 _PREFIX = "set_"
+_READMES = Readmes()
 _STATEMENTS = {
     PUBLISH: ("Published", "The publisher signed the hash of this file."),
     ACCEPTED: ("Accepted", "The registry checked that signature when it took the file in."),
@@ -33,7 +34,7 @@ async def overview(request: Request, ns: NamespacePath, slug: SlugPath, who: Any
     """What it is, how it is installed, how much it is used."""
     services = services_of(request)
     it = await shown(request, who, ns, slug)
-    readme = await _readme(services, it.release)
+    readme = await _READMES.of(services, it.release) if it.release else ""
     points = weeks(await services.downloads.series(it.component.id, CHART_DAYS))
     cells = await services.gates.cells([it.release.id]) if it.release else []
     return show(
@@ -117,10 +118,6 @@ def _statement(envelope: dict[str, Any], publishers: dict[str, str]) -> dict[str
         "file": subject.get("name", ""), "sha256": (subject.get("digest") or {}).get("sha256", ""),
         "json": json.dumps(signed, indent=2, ensure_ascii=False)[:100_000],
     }  # fmt: skip
-
-
-async def _readme(services: Services, release: Release | None) -> str:
-    return await services.releases.readme(release) if release is not None else ""
 
 
 def _fields(it: Shown) -> list[Any]:

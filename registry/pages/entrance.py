@@ -23,7 +23,8 @@ async def login_form(request: Request, who: Anybody, next: str = "/") -> Respons
     """The form."""
     if who.known:
         return go(inside(next))
-    return show(request, who, "login.html", form=state({"next": inside(next)}))
+    mails = services_of(request).accounts.recovery.configured
+    return show(request, who, "login.html", form=state({"next": inside(next)}), mails=mails)
 
 
 @router.post("/login")
@@ -37,7 +38,8 @@ async def login(request: Request, who: Anybody, form: Posted) -> Response:
     except (DeniedError, LimitedError) as error:
         status = 429 if isinstance(error, LimitedError) else 401
         problem = "Too many failed logins. Wait a moment." if status == 429 else "Wrong login or password."
-        return show(request, who, "login.html", status=status, form=state(form, problem=problem))
+        mails = services.accounts.recovery.configured
+        return show(request, who, "login.html", status=status, form=state(form, problem=problem), mails=mails)
     return await _enter(request, account, inside(form.get("next", "/")), "logged-in")
 
 

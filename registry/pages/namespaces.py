@@ -6,9 +6,10 @@ from fastapi.responses import Response
 from dteg.core.errors import DtegError
 from dteg.webapp.pages import go
 from dteg.webkit import FormState
-from registry.access import Anybody, Principal, Role, Scope, allow
+from registry.access import Anybody, Principal, Scope, allow
 from registry.namespaces.models import MemberRole, NewKey, NewNamespace
 from registry.pages.forms import Posted, read, refusal, state
+from registry.pages.publisher import publisher
 from registry.pages.rendering import show
 from registry.parameters import NamespacePath
 from registry.services import services_of
@@ -92,13 +93,10 @@ async def remove_member(
 
 async def _namespace(request: Request, who: Principal, ns: str, form: FormState | None = None) -> Response:
     services = services_of(request)
-    found = await services.namespaces.get(ns)
-    role = found.role_of(who.user_id) if who.known and who.covers(ns) else None
+    it = await publisher(request, who, ns)
     ids = await services.components.ids(f"{ns}/", _MOST)
     components = await services.components.many([each for each in ids if each.startswith(f"{ns}/")])
-    member = role is not None
     return show(
-        request, who, "namespace.html", status=422 if form else 200, namespace=await services.namespaces.answer(found, who),
-        components=[each for each in components if each.listed or member], role=role, owner=role is Role.OWNER,
-        form=form or FormState(),
+        request, who, "namespace.html", status=422 if form else 200, it=it, tab="components", form=form or FormState(),
+        components=[each for each in components if each.listed or it.role is not None],
     )  # fmt: skip

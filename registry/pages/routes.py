@@ -9,15 +9,20 @@ from registry.pages import (
     discussions,
     entrance,
     finding,
+    invoices,
+    licences,
     moderation,
     namespaces,
     publishing,
+    recovery,
     releases,
     reviews,
+    webhooks,
 )
 
 router = APIRouter(include_in_schema=False)
 for part in (
-    finding, entrance, components, releases, reviews, discussions, namespaces, account, publishing, moderation, admin,
+    finding, entrance, recovery, components, releases, reviews, discussions, namespaces, webhooks, licences, invoices, account,
+    publishing, moderation, admin,
 ):  # fmt: skip
     router.include_router(part.router)

@@ -13,7 +13,7 @@ from registry.downloads.models import Day
 from registry.gates.models import Cell
 from registry.identifiers import component_id
 from registry.namespaces.models import Namespace
-from registry.releases.models import UNPROVEN, Release, State
+from registry.releases.models import UNPROVEN, Outline, Release, State
 from registry.services import services_of
 
 CHART_DAYS = 91
@@ -34,7 +34,7 @@ class Shown:
 
     component: Component
     namespace: Namespace
-    releases: list[Release]
+    releases: list[Outline]
     release: Release | None
     role: Role | None
 
@@ -49,7 +49,7 @@ class Shown:
         return self.role is not None and self.role.includes(Role.MAINTAINER)
 
     @property
-    def waiting(self) -> list[Release]:
+    def waiting(self) -> list[Outline]:
         """Releases whose gates are not over."""
         return [each for each in self.releases if each.state in UNPROVEN]
 
@@ -78,15 +78,20 @@ async def shown(request: Request, who: Principal, ns: str, slug: str, version: s
     """
     services = services_of(request)
     component = await services.components.get(component_id(ns, slug))
-    releases = await services.releases.of(component.id)
+    releases = await services.releases.outlines(component.id)
     namespace = await services.namespaces.get(ns)
-    if version:
-        release: Release | None = await services.releases.get(component.id, version)
-    else:
-        release = next((each for each in releases if each.version == component.latest.any), None)
-        release = release or next((each for each in releases if each.state is not State.REMOVED), None)
+    wanted = version or _shown_first(component, releases)
+    release = await services.releases.get(component.id, wanted) if wanted else None
     role = namespace.role_of(who.user_id) if who.known and who.covers(ns, component.id) else None
     return Shown(component, namespace, releases, release, role)
+
+
+def _shown_first(component: Component, releases: list[Outline]) -> str:
+    """Return the version that is shown to who asks for none; "" before the first."""
+    newest = component.latest.any
+    if newest is not None and any(each.version == newest for each in releases):
+        return newest
+    return next((each.version for each in releases if each.state is not State.REMOVED), "")
 
 
 def weeks(days: list[Day]) -> list[Point]:

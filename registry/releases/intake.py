@@ -71,9 +71,9 @@ class Intake:
             statement(release.filename, release.sha256, ACCEPTED, accepted),
             release=release.id, at=release.published_at + timedelta(milliseconds=1),
         )  # fmt: skip
-        await self._store.insert(release)
+        is_new = await self._store.insert(release)
         await self._services.jobs.enqueue(GATES_JOB, {"release": release.id}, dedupe_key=release.id)
-        present = await self._services.releases.by_id(release.id)
+        present = release if is_new else await self._services.releases.by_id(release.id)
         await settle(self._services, self._store, present)
         await self._store.claim_done(claim.id)
         return present

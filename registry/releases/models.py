@@ -75,34 +75,19 @@ class Rollout(BaseModel):
         )
 
 
-class Release(Document):
-    """One version of a component; its id is `namespace/slug@version`.
+class Outline(Document):
+    """What lists of releases show of one, without what makes most of its document; its id is `namespace/slug@version`.
 
     Attributes:
         component: `namespace/slug`.
         version: Version.
         ver_key: The same as a text that sorts as versions do.
         state: See `State`.
-        state_before: While quarantined: what it was.
         reason: Why it is in its state.
-        moves: How often its state has changed: names the change in the public log.
-        settled: Whether log, component and webhooks know of the last change.
-        distribution: Name of the Python package.
-        filename: Name of the wheel.
-        sha256: Hash of the wheel.
         size: Bytes of the wheel.
-        metadata_sha256: Hash of its METADATA, stored as a file of its own.
-        manifest: Its dteg.yaml.
-        config_schema: JSON Schema of its config, as JSON text: MongoDB takes no `$` in keys everywhere.
-        changelog: CHANGELOG.md of the component.
         published_at: When.
-        published_by: Account.
         updated_at: When the state changed last.
-        key_id: Publisher's key that signed it.
-        gates: Result of each gate.
         score: 0 to 100, from the gates.
-        ruleset: Rules that it passed last.
-        attestation: Digest of the registry's statement about the gates.
         rollout: How far it has been rolled out.
     """
 
@@ -110,27 +95,50 @@ class Release(Document):
     version: str
     ver_key: str
     state: State = State.PENDING
-    state_before: State | None = None
     reason: str = ""
+    size: int
+    published_at: datetime
+    updated_at: datetime
+    score: int | None = None
+    rollout: Rollout = Rollout()
+
+
+class Release(Outline):
+    """One version of a component, whole.
+
+    Attributes:
+        state_before: While quarantined: what it was.
+        moves: How often its state has changed: names the change in the public log.
+        settled: Whether log, component and webhooks know of the last change.
+        distribution: Name of the Python package.
+        filename: Name of the wheel.
+        sha256: Hash of the wheel.
+        metadata_sha256: Hash of its METADATA, stored as a file of its own.
+        manifest: Its dteg.yaml.
+        config_schema: JSON Schema of its config, as JSON text: MongoDB takes no `$` in keys everywhere.
+        changelog: CHANGELOG.md of the component.
+        published_by: Account.
+        key_id: Publisher's key that signed it.
+        gates: Result of each gate.
+        ruleset: Rules that it passed last.
+        attestation: Digest of the registry's statement about the gates.
+    """
+
+    state_before: State | None = None
     moves: int = 0
     settled: bool = False
     distribution: str
     filename: str
     sha256: str
-    size: int
     metadata_sha256: str
     manifest: dict[str, Any]
     config_schema: str
     changelog: str = ""
-    published_at: datetime
     published_by: str
-    updated_at: datetime
     key_id: str
     gates: dict[str, str] = Field(default={})
-    score: int | None = None
     ruleset: str = ""
     attestation: str | None = None
-    rollout: Rollout = Rollout()
 
     @property
     def contents(self) -> Manifest:

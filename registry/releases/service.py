@@ -14,7 +14,16 @@ from registry.documents import milliseconds
 from registry.identifiers import release_id
 from registry.releases.answers import answers_of
 from registry.releases.intake import GATES_JOB, Intake
-from registry.releases.models import MOVES, IndexedFile, NewRollout, Release, ReleaseAnswer, Rollout, State
+from registry.releases.models import (
+    MOVES,
+    IndexedFile,
+    NewRollout,
+    Outline,
+    Release,
+    ReleaseAnswer,
+    Rollout,
+    State,
+)
 from registry.releases.orphans import sweep_orphans
 from registry.releases.settling import settle
 from registry.releases.store import INDEXES, ReleaseStore
@@ -118,6 +127,10 @@ class Releases(Service):
         """Return all releases of a component, the newest version first."""
         return await self._store.of(component)
 
+    async def outlines(self, component: str) -> list[Outline]:
+        """Return what lists show of all releases of a component, the newest version first."""
+        return await self._store.outlines(component)
+
     async def installable(self, component: str) -> list[Release]:
         """Return the releases of a component that may be downloaded, the newest version first."""
         return await self._store.installable(component)
@@ -125,6 +138,10 @@ class Releases(Service):
     async def files_of(self, components: list[str]) -> list[IndexedFile]:
         """Return the files of components that may be downloaded, the newest version of each first."""
         return await self._store.files_of(components)
+
+    async def files_between(self, first: str, last: str) -> list[IndexedFile]:
+        """Return the same of all components from one id to another, both included: better for many."""
+        return await self._store.files_between(first, last)
 
     async def in_state(self, *states: State, after: str = "", limit: int = 500) -> list[Release]:
         """Return releases in one of some states by id, from after one on."""

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from registry.attestations.models import LogEntry
 from registry.identifiers import id_of
-from registry.releases.models import Release, State
+from registry.releases.models import UNPROVEN, Release, State
 from registry.releases.store import ReleaseStore
 
 if TYPE_CHECKING:
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 # Of which changes webhooks tell.
 _TOLD = frozenset({State.LISTED, State.REJECTED, State.YANKED, State.QUARANTINED})
+# A release that comes into one of these was not listed before, so its component stays what it is: see `MOVES`.
+_UNSEEN = UNPROVEN | {State.REJECTED}
 
 
 async def settle(services: "Services", store: ReleaseStore, release: Release, **more: Any) -> None:
@@ -27,7 +29,8 @@ async def settle(services: "Services", store: ReleaseStore, release: Release, **
         more: Further fields of its component to set.
     """
     entry = await services.attestations.log(release)
-    await services.components.refresh(release.component, **more)
+    if more or release.state not in _UNSEEN:
+        await services.components.refresh(release.component, **more)
     await _tell(services, release, entry)
     await store.settle(release)
 

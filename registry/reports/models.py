@@ -79,6 +79,7 @@ class Report(Document):
         note: Why.
         resolved_by: By whom.
         resolved_at: When.
+        told: Whether its event is kept for the webhooks; until then the report itself stands for it.
     """
 
     key: str
@@ -94,6 +95,7 @@ class Report(Document):
     note: str = ""
     resolved_by: str = ""
     resolved_at: datetime | None = None
+    told: bool = True
 
 
 class NewReport(Body):

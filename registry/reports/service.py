@@ -23,6 +23,7 @@ from registry.reports.models import (
 )
 from registry.reports.store import INDEXES, ReportStore
 from registry.service import Service
+from registry.webhooks.models import Event, Happened
 
 if TYPE_CHECKING:
     from registry.services import Services
@@ -55,17 +56,11 @@ class Reports(Service):
         report = Report(
             id=new_id(), key=f"{new.target}|{who.user_id}", target=new.target, component=component,
             user_id=who.user_id, reason=new.reason, text=new.text, created_at=now, due_at=now + ANSWER_WITHIN[new.reason],
+            told=False,
         )  # fmt: skip
         if not await self._store.insert(report):
             raise ConflictError("your report about this waits already")
-        # Not by whom, and not in which words: who is reported shall not be able to find out who reported.
-        payload = {
-            "component": component,
-            "report": report.id,
-            "target": new.target,
-            "reason": new.reason.value,
-        }
-        await self.services.webhooks.emit("report.created", component.partition("/")[0], payload)
+        self.services.webhooks.wake()
         return report
 
     async def get(self, who: Principal, report_id: str) -> Report:
@@ -155,6 +150,18 @@ class Reports(Service):
         logins = await self.services.accounts.logins(sorted(ids))
         return [_answer(each, logins, self.clock()) for each in reports]
 
+    # --- events ----------------------------------------------------------------------------------------
+
+    async def untold(self, limit: int) -> list[Happened]:
+        """Return events of reports that the webhooks have not kept yet."""
+        return [_event(each) for each in await self._store.untold(limit)]
+
+    async def told(self, happened: Happened) -> None:
+        """Note that the webhooks have kept an event."""
+        await self._store.set_told(happened.id)
+
+    # --- inside ----------------------------------------------------------------------------------------
+
     async def _act(self, who: Principal, report: Report, resolve: Resolve) -> None:
         kind, _, name = report.target.partition(":")
         if resolve.action is Resolution.DISMISS:
@@ -198,6 +205,17 @@ class Reports(Service):
                 return await self.services.discussions.component_of("thread", name)
             case _:
                 return await self.services.discussions.component_of("reply", name)
+
+
+def _event(report: Report) -> Happened:
+    # Not by whom, and not in which words: who is reported shall not be able to find out who reported.
+    payload = {
+        "component": report.component, "report": report.id, "target": report.target, "reason": report.reason.value,
+    }  # fmt: skip
+    namespace = report.component.partition("/")[0]
+    return Happened(
+        id=report.id, event=Event.REPORT_CREATED, namespace=namespace, payload=payload, at=report.created_at
+    )
 
 
 def made(report: Report) -> ReportMade:

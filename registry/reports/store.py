@@ -16,6 +16,7 @@ INDEXES = {
         IndexModel([("is_open", 1), ("due_at", 1), ("_id", 1)]),
         IndexModel([("target", 1), ("is_open", 1)]),
         IndexModel([("user_id", 1), ("created_at", 1)]),
+        IndexModel([("told", 1), ("_id", 1)]),
     ]
 }
 
@@ -38,6 +39,15 @@ class ReportStore:
         """Return a report."""
         found = await self._reports.find_one({"_id": report_id})
         return Report.from_mongo(found) if found else None
+
+    async def untold(self, limit: int) -> list[Report]:
+        """Return reports whose event is not kept yet, the oldest first."""
+        cursor = self._reports.find({"told": False}, sort=[("_id", 1)], limit=limit)
+        return [Report.from_mongo(document) async for document in cursor]
+
+    async def set_told(self, report_id: str) -> None:
+        """Note that the event of a report is kept."""
+        await self._reports.update_one({"_id": report_id}, {"$set": {"told": True}})
 
     async def since(self, user_id: str, moment: datetime) -> int:
         """Return how many reports an account has sent since a moment."""

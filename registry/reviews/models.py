@@ -52,6 +52,7 @@ class Review(Document):
         helpful: How many found this edition helpful.
         edition: Counts the texts: votes are for one text, not for what takes its place.
         reply: The publisher's answer.
+        told: Whether its event is kept for the webhooks; until then the review itself stands for it.
         rev: Counts all changes, so that a change is never made to what nobody has seen.
         touched_at: When it last changed in any way.
     """
@@ -68,6 +69,7 @@ class Review(Document):
     helpful: int = 0
     edition: int = 1
     reply: Reply | None = None
+    told: bool = True
     rev: int = 1
     created_at: datetime
     edited_at: datetime | None = None

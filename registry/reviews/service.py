@@ -23,6 +23,7 @@ from registry.reviews.models import (
 )
 from registry.reviews.store import INDEXES, ReviewStore, review_id
 from registry.service import Service
+from registry.webhooks.models import Event, Happened
 
 if TYPE_CHECKING:
     from registry.services import Services
@@ -80,7 +81,7 @@ class Reviews(Service):
             if seen is None:
                 review = Review(
                     id=review_id(component_id, who.user_id), key=new_id(), component=component_id, user_id=who.user_id,
-                    created_at=now, **fresh,
+                    created_at=now, told=False, **fresh,
                 )  # fmt: skip
                 done = await self._store.insert(review)
             else:
@@ -90,7 +91,8 @@ class Reviews(Service):
             if done:
                 if seen is None:
                     await self._store.add(component_id, 0, review.counted_stars)
-                await self._written(who, review, first=seen is None)
+                    self.services.webhooks.wake()
+                await self._show(component_id)
                 return review, seen is None
         raise UnavailableError("this review is being changed by many at once: try again")
 
@@ -104,7 +106,7 @@ class Reviews(Service):
         def emptied(seen: Review) -> Review:
             if not seen.stars:
                 raise NotFoundError(f"you have no review of {component_id}")
-            gone = {"stars": 0, "text": "", "reply": None}
+            gone = {"stars": 0, "text": "", "reply": None, "told": True}
             return _edited(seen, milliseconds(self.clock()), gone, new_edition=True)
 
         review = await self._change(review_id(component_id, who.user_id), emptied)
@@ -214,6 +216,18 @@ class Reviews(Service):
         logins = await self.services.accounts.logins(sorted(ids))
         return [_answer(review, logins) for review in reviews]
 
+    # --- events ----------------------------------------------------------------------------------------
+
+    async def untold(self, limit: int) -> list[Happened]:
+        """Return events of first reviews that the webhooks have not kept yet."""
+        reviews = await self._store.untold(limit)
+        logins = await self.services.accounts.logins(sorted({each.user_id for each in reviews}))
+        return [_event(each, logins.get(each.user_id, "")) for each in reviews]
+
+    async def told(self, happened: Happened) -> None:
+        """Note that the webhooks have kept an event."""
+        await self._store.set_told(happened.id)
+
     # --- sums ------------------------------------------------------------------------------------------
 
     async def recount_all(self) -> int:
@@ -291,22 +305,23 @@ class Reviews(Service):
             await self._store.add(new.component, before.counted_stars, new.counted_stars)
         return True
 
-    async def _written(self, who: Principal, review: Review, *, first: bool) -> None:
-        await self._show(review.component)
-        if first:
-            namespace = review.component.partition("/")[0]
-            payload = {
-                "component": review.component, "review": review.key, "stars": review.stars, "author": who.login,
-                "version": review.version,
-            }  # fmt: skip
-            await self.services.webhooks.emit("review.created", namespace, payload)
-
 
 def _edited(seen: Review, now: datetime, values: dict[str, object], *, new_edition: bool) -> Review:
     more: dict[str, object] = {"rev": seen.rev + 1, "touched_at": now}
     if new_edition:
         more |= {"edition": seen.edition + 1, "helpful": 0, "edited_at": now}
     return seen.model_copy(update={**values, **more})
+
+
+def _event(review: Review, author: str) -> Happened:
+    payload = {
+        "component": review.component, "review": review.key, "stars": review.stars, "author": author,
+        "version": review.version,
+    }  # fmt: skip
+    namespace = review.component.partition("/")[0]
+    return Happened(
+        id=review.key, event=Event.REVIEW_CREATED, namespace=namespace, payload=payload, at=review.created_at
+    )
 
 
 def _answer(review: Review, logins: dict[str, str]) -> ReviewAnswer:

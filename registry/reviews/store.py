@@ -20,6 +20,7 @@ INDEXES = {
         IndexModel([("component", 1), ("key", -1)]),
         IndexModel([("component", 1), ("helpful", -1), ("key", -1)]),
         IndexModel([("component", 1), ("touched_at", -1)]),
+        IndexModel([("told", 1), ("_id", 1)]),
     ],
     VOTES: [IndexModel("review")],
 }
@@ -48,6 +49,15 @@ class ReviewStore:
         except DuplicateKeyError:
             return False
         return True
+
+    async def untold(self, limit: int) -> list[Review]:
+        """Return reviews whose event is not kept yet."""
+        cursor = self._reviews.find({"told": False}, sort=[("_id", 1)], limit=limit)
+        return [Review.from_mongo(document) async for document in cursor]
+
+    async def set_told(self, key: str) -> None:
+        """Note that the event of a review is kept."""
+        await self._reviews.update_one({"key": key}, {"$set": {"told": True}})
 
     async def replace(self, seen: Review, new: Review) -> Review | None:
         """Replace a review and return what it replaced; None if it has changed since it was seen."""

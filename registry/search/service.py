@@ -11,7 +11,7 @@ import random
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import orjson
@@ -25,7 +25,7 @@ from registry.search.finder import Counts, Result, cache_key, find
 from registry.search.index import SearchIndex
 from registry.search.models import Found, ListQuery
 from registry.search.quality import NEUTRAL, Quality, freshness_part, kept_part, proven_part, rating_part
-from registry.search.snapshot import load, save
+from registry.search.snapshot import Snapshot, load, save
 from registry.search.suggestions import did_you_mean
 from registry.search.words import query_words
 from registry.service import Service
@@ -44,8 +44,8 @@ _KEEP_EVERY_S = 300.0
 _CACHED_ANSWERS = 512
 _CACHED_BYTES = 16_000_000
 _CHUNK = 50
-# Components that are read with one request.
-_AT_ONCE = 500
+# Components that are read with one request, and numbers of changes.
+_AT_ONCE, _REVS_AT_ONCE = 500, 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Search(Service):
         super().__init__(services)
         self._index = SearchIndex()
         self._rev = 0
-        self._loaded = False
+        self._loaded = self._from_file = False
         self._born = self._seen_at = time.monotonic()
         self._all_again_at = 0.0
         self._path = self.settings.data_dir / "search.jsonl"
@@ -80,11 +80,12 @@ class Search(Service):
         self._poll = Repeating(services, "search", POLL_S, self.refresh)
 
     async def start(self) -> None:
-        """Load everything, from the database or as this machine saw it last, and begin to follow the changes."""
+        """Load everything as this machine saw it last, take in what changed since, and begin to follow the changes."""
+        await self._load_kept()
         try:
             await self.refresh()
         except (PyMongoError, DtegError) as error:
-            await self._load_kept()
+            self._seen_at = float("-inf")
             _LOG.warning(
                 "%s; search has the %s components known last", type(error).__name__, self._index.size
             )
@@ -108,7 +109,7 @@ class Search(Service):
             PyMongoError: The database does not answer.
         """
         async with self._turn:
-            everything = not self._loaded or time.monotonic() >= self._all_again_at
+            everything = not self._loaded or time.monotonic() >= self._all_again_at or await self._doubtful()
             # What came before the first `refresh` of a component has no number yet, and nothing to list.
             changed, newest = await self._changes(0 if everything else self._rev)
             entries = [entry for entry in changed.values() if entry is not None]
@@ -119,8 +120,8 @@ class Search(Service):
             elif changed:
                 gone = [name for name, entry in changed.items() if entry is None]
                 await asyncio.to_thread(self._index.apply, entries, gone)
-            self._rev = max(self._rev, newest)
-            self._seen_at = time.monotonic()
+            self._rev = newest if everything else max(self._rev, newest)
+            self._from_file, self._seen_at = False, time.monotonic()
             if self._seen_at - self._kept_at > _KEEP_EVERY_S:
                 await self._keep()
 
@@ -172,24 +173,40 @@ class Search(Service):
         stay. What changes meanwhile comes again, and counts as it was last.
         """
         found: dict[str, Entry | None] = {}
-        while part := await self.services.components.changed_since(rev, _AT_ONCE):
-            now = self.clock()
-            for number, each in enumerate(part, 1):
-                found[each.id] = entry_of(each, now) if each.listed else None
-                if number % _CHUNK == 0:
-                    await asyncio.sleep(0)  # requests come first
-            rev = part[-1].rev
-            if len(part) < _AT_ONCE:
+        components = self.services.components
+        while revs := sorted((await components.revs(rev, _REVS_AT_ONCE)).values()):
+            for until in [*revs[_AT_ONCE - 1 : -1 : _AT_ONCE], revs[-1]]:
+                await self._add_entries(found, await components.changed_since(rev, until))
+                rev = until
+            if len(revs) < _REVS_AT_ONCE:
                 break
         return found, rev
 
+    async def _add_entries(self, found: dict[str, Entry | None], components: list[Component]) -> None:
+        now = self.clock()
+        for number, each in enumerate(components, 1):
+            found[each.id] = entry_of(each, now) if each.listed else None
+            if number % _CHUNK == 0:
+                await asyncio.sleep(0)  # requests come first
+
+    def forget_kept(self) -> None:
+        """Have the next start read everything from the database."""
+        self._path.unlink(missing_ok=True)
+
     async def _load_kept(self) -> None:
-        entries = await asyncio.to_thread(load, self._path)
-        if entries:
-            await asyncio.to_thread(self._index.rebuild, entries)
-            self._loaded = True
-            self._all_again_at = 0.0  # the first poll that succeeds reads everything
-        self._seen_at = float("-inf")
+        """Put in what was kept; what is older than a turn of `_ALL_AGAIN_S` is read again as soon as possible."""
+        kept = await asyncio.to_thread(load, self._path)
+        if kept is None or not kept.entries or kept.database != self.settings.database:
+            return
+        await asyncio.to_thread(self._index.rebuild, kept.entries)
+        self._rev, self._loaded, self._from_file = kept.rev, True, True
+        left_s = (kept.made_at + timedelta(seconds=_ALL_AGAIN_S) - self.clock()).total_seconds()
+        self._all_again_at = time.monotonic() + min(left_s, _ALL_AGAIN_S) * random.uniform(0.8, 1)  # noqa: S311 - no secret
+        self._kept_at, self._kept_generation = time.monotonic(), self._index.view.generation
+
+    async def _doubtful(self) -> bool:
+        """Whether the database has not come so far as what was kept: it is another one, or a restored one."""
+        return self._from_file and self._rev > await self.services.components.last_rev()
 
     async def _keep(self) -> None:
         """Write what can be found to a file, if it has changed."""
@@ -198,8 +215,9 @@ class Search(Service):
             return
         self._kept_at, self._kept_generation = time.monotonic(), generation
         try:
-            await asyncio.to_thread(save, self._path, self._index.entries())
-        except OSError as error:  # it is only for a start without the database
+            kept = Snapshot(self.settings.database, self._rev, self.clock(), self._index.entries())
+            await asyncio.to_thread(save, self._path, kept)
+        except OSError as error:  # the next start only takes longer
             _LOG.warning("the search could not be kept: %s", error.strerror)
 
 

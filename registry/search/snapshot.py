@@ -1,7 +1,9 @@
-"""What could be found last, as a file: for a start while the database is down."""
+"""What could be found last, as a file: for a start without the database, or without reading all of it."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +13,43 @@ from registry.identifiers import new_id
 from registry.search.entries import Entry
 from registry.search.quality import Quality
 
-_FORMAT = 1
+_FORMAT = 2
 _TUPLES = ("tags", "capabilities", "proven")
 
 
-def save(path: Path, entries: Iterable[Entry]) -> None:
-    """Keep entries, readable by the owner only. Blocks.
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What could be found.
+
+    Attributes:
+        database: Of which database.
+        rev: The newest change that is in it.
+        made_at: When it was written.
+        entries: What could be found.
+    """
+
+    database: str
+    rev: int
+    made_at: datetime
+    entries: Sequence[Entry]
+
+
+def save(path: Path, snapshot: Snapshot) -> None:
+    """Keep it, readable by the owner only. Blocks.
 
     Raises:
         OSError: The folder cannot be written.
     """
     part = path.with_name(f"{path.name}.{new_id()}.part")
+    head = {
+        "format": _FORMAT, "database": snapshot.database, "rev": snapshot.rev, "made_at": snapshot.made_at,
+        "entries": len(snapshot.entries),
+    }  # fmt: skip
     try:
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(orjson.dumps({"format": _FORMAT}) + b"\n")
-            for entry in entries:
+            file.write(orjson.dumps(head) + b"\n")
+            for entry in snapshot.entries:
                 file.write(orjson.dumps(entry, default=_text) + b"\n")
         part.replace(path)
     except OSError:
@@ -34,15 +57,21 @@ def save(path: Path, entries: Iterable[Entry]) -> None:
         raise
 
 
-def load(path: Path) -> list[Entry]:
-    """Return the entries that were kept; none if there is no file, or none that this version reads. Blocks."""
+def load(path: Path) -> Snapshot | None:
+    """Return what was kept; None if there is no file, or none that is whole and that this version reads. Blocks."""
     try:
         with path.open("rb") as file:
-            if orjson.loads(next(file))["format"] != _FORMAT:
-                return []
-            return [_entry(orjson.loads(line)) for line in file]
+            head = orjson.loads(next(file))
+            if head["format"] != _FORMAT:
+                return None
+            entries = [_entry(orjson.loads(line)) for line in file]
+            if len(entries) != head["entries"]:
+                return None
+            return Snapshot(
+                str(head["database"]), int(head["rev"]), datetime.fromisoformat(head["made_at"]), entries
+            )
     except (OSError, ValueError, KeyError, TypeError, StopIteration):
-        return []
+        return None
 
 
 def _text(value: Any) -> str:

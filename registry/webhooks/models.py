@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -22,6 +22,11 @@ class Event(StrEnum):
     REVIEW_CREATED = "review.created"
     THREAD_CREATED = "thread.created"
     REPORT_CREATED = "report.created"
+
+
+# What is sent on request, to try a webhook out; nobody chooses it.
+TEST: Literal["webhook.test"] = "webhook.test"
+AnyEvent = Event | Literal["webhook.test"]
 
 
 class DeliveryState(StrEnum):
@@ -64,7 +69,7 @@ class Happened(Document):
         shared: Whether a delivery has been made for each webhook that wants it.
     """
 
-    event: Event
+    event: AnyEvent
     namespace: str
     payload: dict[str, Any]
     at: datetime
@@ -106,7 +111,7 @@ class Delivery(Document):
     webhook: str
     namespace: str
     happened: str
-    event: Event
+    event: AnyEvent
     state: DeliveryState = DeliveryState.PENDING
     tries: int = 0
     next_at: datetime
@@ -147,9 +152,16 @@ class DeliveryAnswer(Answer):
 
     id: str
     webhook: str
-    event: Event
+    event: AnyEvent
     state: DeliveryState
     tries: int
     next_at: datetime | None
     log: list[Attempt]
     created_at: datetime
+
+    @classmethod
+    def of(cls, delivery: Delivery) -> Self:
+        """Return it as members see it."""
+        pending = delivery.state is DeliveryState.PENDING
+        shown = delivery.model_dump(include=set(cls.model_fields) - {"next_at", "log"})
+        return cls(**shown, log=delivery.log, next_at=delivery.next_at if pending else None)

@@ -12,9 +12,7 @@ from registry.parameters import After, IdPath, Limit, NamespacePath, SlugPath
 from registry.services import services_of
 from registry.webhooks.feed import MEDIA_TYPE, atom
 from registry.webhooks.models import (
-    Delivery,
     DeliveryAnswer,
-    DeliveryState,
     Happened,
     NewWebhook,
     Webhook,
@@ -25,7 +23,7 @@ from registry.webhooks.models import (
 router = APIRouter(tags=["webhooks"])
 _MANAGE = allow(Scope.NAMESPACE)
 _HOOKS = "/namespaces/{ns}/webhooks"
-_Delivery = Annotated[str, Path(pattern=r"^[0-9a-z]{26}-[0-9a-z]{26}$")]
+DeliveryPath = Annotated[str, Path(pattern=r"^[0-9a-z]{26}-[0-9a-z]{26}$")]
 _ATOM: dict[int | str, dict[str, Any]] = {200: {"content": {MEDIA_TYPE: {}}, "description": "An Atom feed."}}
 
 
@@ -68,6 +66,17 @@ async def renew_secret(
     return WebhookMade(**_shown(renewed), secret=secret)
 
 
+@router.post(f"{_HOOKS}/{{webhook}}/test", status_code=202)
+async def try_webhook(
+    request: Request,
+    ns: NamespacePath,
+    webhook: IdPath,
+    who: Principal = _MANAGE,
+) -> DeliveryAnswer:
+    """Send the event `webhook.test` to this webhook."""
+    return DeliveryAnswer.of(await services_of(request).webhooks.test(who, ns, webhook))
+
+
 @router.get(f"{_HOOKS}/{{webhook}}/deliveries")
 async def read_deliveries(
     request: Request,
@@ -80,7 +89,9 @@ async def read_deliveries(
 ) -> Page[DeliveryAnswer]:
     """Return how deliveries went, those of the newest events first."""
     found = await services_of(request).webhooks.deliveries(who, ns, webhook, after=after, limit=limit)
-    return Page(items=[_delivery(each) for each in found], next=found[-1].id if len(found) == limit else None)
+    return Page(
+        items=[DeliveryAnswer.of(each) for each in found], next=found[-1].id if len(found) == limit else None
+    )
 
 
 @router.post(f"{_HOOKS}/{{webhook}}/deliveries/{{delivery}}/redeliver", status_code=202)
@@ -89,11 +100,11 @@ async def redeliver(
     *,
     ns: NamespacePath,
     webhook: IdPath,
-    delivery: _Delivery,
+    delivery: DeliveryPath,
     who: Principal = _MANAGE,
 ) -> DeliveryAnswer:
     """Send an ended delivery again."""
-    return _delivery(await services_of(request).webhooks.redeliver(who, ns, webhook, delivery))
+    return DeliveryAnswer.of(await services_of(request).webhooks.redeliver(who, ns, webhook, delivery))
 
 
 @router.get("/feed.atom", response_class=Response, responses=_ATOM)
@@ -132,11 +143,3 @@ def _feed(request: Request, title: str, path: str, releases: list[Happened]) -> 
 
 def _shown(webhook: Webhook) -> dict[str, Any]:
     return webhook.model_dump(include=set(WebhookAnswer.model_fields))
-
-
-def _delivery(delivery: Delivery) -> DeliveryAnswer:
-    return DeliveryAnswer(
-        id=delivery.id, webhook=delivery.webhook, event=delivery.event, state=delivery.state, tries=delivery.tries,
-        next_at=delivery.next_at if delivery.state is DeliveryState.PENDING else None, log=delivery.log,
-        created_at=delivery.created_at,
-    )  # fmt: skip

@@ -18,6 +18,7 @@ from registry.tokens.secrets import signing_key
 from registry.webhooks.addresses import checked_url
 from registry.webhooks.models import (
     MAX_HOOKS,
+    TEST,
     Attempt,
     Delivery,
     DeliveryState,
@@ -90,7 +91,23 @@ class Webhooks(Service):
             at=milliseconds(at or self.clock()),
         )  # fmt: skip
         await self._store.keep(happened)
+        self.wake()
+
+    def wake(self) -> None:
+        """Have events that were just written told now, not with the next turn."""
         self._sending.wake()
+
+    async def gather(self) -> None:
+        """Keep the events of what was written since the last time.
+
+        Who writes a review, thread or report notes in the same document that nobody was told of it, so nothing can be
+        lost between the two. Its id is the event's: whatever is done twice after a crash, or by two processes at once,
+        keeps one event.
+        """
+        for source in (self.services.reviews, self.services.discussions, self.services.reports):
+            for happened in await source.untold(_SHARED_AT_ONCE):
+                await self._store.keep(happened)
+                await source.told(happened)
 
     async def releases(self, namespace: str = "", component: str = "", limit: int = 50) -> list[Happened]:
         """Return the newest `release.listed`, without releases that were quarantined since."""
@@ -144,6 +161,40 @@ class Webhooks(Service):
         await self.services.namespaces.require(who, namespace, Role.MAINTAINER)
         return await self._store.of(namespace)
 
+    async def get(self, who: Principal, namespace: str, webhook_id: str) -> Webhook:
+        """Return a webhook to maintainers of its namespace.
+
+        Raises:
+            DeniedError: Who asks is no maintainer.
+            NotFoundError: There is no such webhook.
+        """
+        await self.services.namespaces.require(who, namespace, Role.MAINTAINER)
+        webhook = await self._store.find(webhook_id)
+        if webhook is None or webhook.namespace != namespace:
+            raise NotFoundError(f"the namespace {namespace!r} has no such webhook")
+        return webhook
+
+    async def test(self, who: Principal, namespace: str, webhook_id: str) -> Delivery:
+        """Send the event `webhook.test` to one webhook, whatever it asked for; return the delivery.
+
+        Raises:
+            DeniedError: Who asks is no maintainer.
+            NotFoundError: There is no such webhook.
+            ConflictError: It is switched off.
+        """
+        webhook = await self.get(who, namespace, webhook_id)
+        if not webhook.active:
+            raise ConflictError("this webhook is switched off: a new secret switches it on again")
+        happened = Happened(
+            id=new_id(), event=TEST, namespace=namespace, payload={"webhook": webhook.id, "asked_by": who.login},
+            at=milliseconds(self.clock()), shared=True,
+        )  # fmt: skip
+        await self._store.keep(happened)
+        delivery = _delivery_of(happened, webhook, happened.at)
+        await self._store.add_delivery(delivery)
+        self.wake()
+        return delivery
+
     async def delete(self, who: Principal, namespace: str, webhook_id: str) -> None:
         """Delete a webhook; what is under way is not sent again.
 
@@ -160,7 +211,7 @@ class Webhooks(Service):
         self, who: Principal, namespace: str, webhook_id: str, *, after: str, limit: int
     ) -> list[Delivery]:
         """Return how deliveries went, to maintainers."""
-        await self._own(who, namespace, webhook_id)
+        await self.get(who, namespace, webhook_id)
         return await self._store.deliveries(webhook_id, after, limit)
 
     async def redeliver(self, who: Principal, namespace: str, webhook_id: str, delivery_id: str) -> Delivery:
@@ -170,7 +221,7 @@ class Webhooks(Service):
             DeniedError: Who asks is no maintainer.
             ConflictError: There is no such delivery that has ended.
         """
-        await self._own(who, namespace, webhook_id)
+        await self.get(who, namespace, webhook_id)
         delivery = await self._store.revive(delivery_id, webhook_id, milliseconds(self.clock()))
         if delivery is None:
             raise ConflictError("there is no such delivery, or it has not ended yet")
@@ -182,6 +233,7 @@ class Webhooks(Service):
 
     async def deliver(self) -> int:
         """Make the deliveries of new events, and send all that are due; return how many were tried."""
+        await self.gather()
         for happened in await self._store.unshared(_SHARED_AT_ONCE):
             await self._share(happened)
         tried = 0
@@ -199,11 +251,7 @@ class Webhooks(Service):
         now = milliseconds(self.clock())
         for webhook in await self._store.of(happened.namespace):
             if webhook.active and happened.event in webhook.events and webhook.created_at <= happened.at:
-                delivery = Delivery(
-                    id=f"{happened.id}-{webhook.id}", webhook=webhook.id, namespace=webhook.namespace,
-                    happened=happened.id, event=happened.event, next_at=now, created_at=now,
-                )  # fmt: skip
-                await self._store.add_delivery(delivery)
+                await self._store.add_delivery(_delivery_of(happened, webhook, now))
         await self._store.set_shared(happened.id)
 
     async def _claimed(self) -> list[Delivery]:
@@ -234,13 +282,6 @@ class Webhooks(Service):
         if outcome.gone:
             await self._store.set_active(webhook.id, False)
 
-    async def _own(self, who: Principal, namespace: str, webhook_id: str) -> Webhook:
-        await self.services.namespaces.require(who, namespace, Role.MAINTAINER)
-        webhook = await self._store.find(webhook_id)
-        if webhook is None or webhook.namespace != namespace:
-            raise NotFoundError(f"the namespace {namespace!r} has no such webhook")
-        return webhook
-
     def _secret(self, webhook: Webhook) -> str:
         return make_secret(self._key, webhook.id, webhook.secret_number)
 
@@ -248,10 +289,17 @@ class Webhooks(Service):
 def body_of(happened: Happened) -> bytes:
     """Return what a receiver gets, the same bytes each time."""
     content = {
-        "id": happened.id, "event": happened.event.value, "namespace": happened.namespace,
+        "id": happened.id, "event": str(happened.event), "namespace": happened.namespace,
         "at": _iso(happened.at), "data": happened.payload,
     }  # fmt: skip
     return orjson.dumps(content, option=orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z)
+
+
+def _delivery_of(happened: Happened, webhook: Webhook, now: datetime) -> Delivery:
+    return Delivery(
+        id=f"{happened.id}-{webhook.id}", webhook=webhook.id, namespace=webhook.namespace, happened=happened.id,
+        event=happened.event, next_at=now, created_at=now,
+    )  # fmt: skip
 
 
 def after_try(tries: int, outcome: Outcome) -> tuple[DeliveryState, float]:

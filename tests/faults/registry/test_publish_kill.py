@@ -154,13 +154,16 @@ def test_a_server_killed_in_mid_publish_leaves_a_whole_release_or_none(stage, rn
     with stage.server("none") as (url, _):
         # The second one makes the writes of all that follow: the first one also makes the component.
         for version in ("0.0.1", "0.0.2"):
-            assert stage.publish(url, stage.publisher.wheel(version)) == 202
+            wheel, began = stage.publisher.wheel(version), time.monotonic()
+            assert stage.publish(url, wheel) == 202
+            took = time.monotonic() - began
     writes = int(stage.writes.read_text())
     assert writes > 10, "the bomb does not see the writes of a publish"
     points = [f"{number}-{moment}" for number in range(1, writes + 1) for moment in ("before", "after")]
     # Always around the claim, which decides between all and nothing.
     chosen = points[1:6] + rng.sample(points[6:], min(POINTS - 5, len(points) - 6))
-    chosen += [f"{rng.uniform(0, 0.3):.3f}" for _ in range(POINTS - len(chosen))]
+    # The others at any moment of it.
+    chosen += [f"{rng.uniform(0, took * 0.9):.3f}" for _ in range(POINTS - len(chosen))]
     outcomes = {"acknowledged": 0, "finished": 0, "gone": 0}
     for number, point in enumerate(chosen):
         version = f"1.{number}.0"
@@ -172,7 +175,7 @@ def test_a_server_killed_in_mid_publish_leaves_a_whole_release_or_none(stage, rn
         assert problems == [], f"after {point}: {problems}"
         assert there or status != 202, f"after {point}: a publish that was acknowledged is lost"
         outcomes["acknowledged" if status == 202 else "finished" if there else "gone"] += 1
-    line.note = json.dumps(outcomes)
+    line.note = json.dumps(outcomes | {"publish_ms": round(took * 1000)})
     assert line.landed >= POINTS * 3 // 4
     assert outcomes["finished"]
     assert outcomes["gone"]

@@ -52,6 +52,12 @@ RULES: dict[str, Rule] = {
     "GET /api/v1/account": OWN,
     "PATCH /api/v1/account": OWN,
     "DELETE /api/v1/account": OWN,
+    "POST /api/v1/accounts/password-reset": EVERYBODY,
+    "POST /api/v1/accounts/password-reset/confirm": Rule(
+        account=False, own=True
+    ),  # 403 for a link that is not good
+    "POST /api/v1/account/email/verification": OWN,
+    "POST /api/v1/accounts/email/verification/confirm": Rule(account=False, own=True),
     "POST /api/v1/oauth/token": EVERYBODY,
     "POST /api/v1/oauth/revoke": EVERYBODY,  # who knows a secret may end it
     "POST /api/v1/tokens": OWN,
@@ -91,13 +97,23 @@ RULES: dict[str, Rule] = {
             "POST /api/v1/namespaces/{ns}/webhooks",
             "DELETE /api/v1/namespaces/{ns}/webhooks/{webhook}",
             "POST /api/v1/namespaces/{ns}/webhooks/{webhook}/secret",
+            "POST /api/v1/namespaces/{ns}/webhooks/{webhook}/test",
             "GET /api/v1/namespaces/{ns}/webhooks/{webhook}/deliveries",
             "POST /api/v1/namespaces/{ns}/webhooks/{webhook}/deliveries/{delivery}/redeliver",
+            "GET /n/{ns}/webhooks",
+            "POST /n/{ns}/webhooks",
+            "GET /n/{ns}/webhooks/{webhook}",
+            "POST /n/{ns}/webhooks/{webhook}/delete",
+            "POST /n/{ns}/webhooks/{webhook}/secret",
+            "POST /n/{ns}/webhooks/{webhook}/test",
+            "POST /n/{ns}/webhooks/{webhook}/deliveries/{delivery}/redeliver",
+            "GET /n/{ns}/licences",  # giving and revoking, and all about money, is for owners
         )
     },
     # licences: of namespaces that one owns or organisations that one bought for, which the services check
     **dict.fromkeys(
         (
+            "GET /api/v1/entitlements",
             "GET /api/v1/invoices",
             "GET /api/v1/invoices/{invoice}",
             "POST /api/v1/invoices/{invoice}/credit-notes",
@@ -108,6 +124,7 @@ RULES: dict[str, Rule] = {
             "POST /api/v1/licences/{licence}/token",
             "GET /api/v1/orders/{order}",
             "POST /api/v1/payments/test/{reference}/pay",
+            "GET /api/v1/usage-records",
             "POST /api/v1/usage-records",
         ),
         OWN,
@@ -117,8 +134,14 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(
         (
             "GET /account",
+            "GET /account/licences",
+            "POST /account/licences/{licence}/token",
+            "GET /invoices/{invoice}",
+            "GET /invoices/{invoice}/export",
+            "POST /invoices/{invoice}/credit-notes",
             "POST /account/delete",
             "POST /account/email",
+            "POST /account/email/verification",
             "POST /account/namespaces",
             "POST /account/password",
             "POST /account/sessions/end",
@@ -138,7 +161,15 @@ RULES: dict[str, Rule] = {
         OWN,
     ),
     **dict.fromkeys(
-        ("POST /c/{ns}/{slug}/configuration", "POST /join", "POST /logout", "POST /theme"),
+        (
+            "POST /c/{ns}/{slug}/configuration",
+            "POST /forgot",
+            "POST /join",
+            "POST /logout",
+            "POST /reset",
+            "POST /theme",
+            "POST /verify",
+        ),
         EVERYBODY,
     ),
     "POST /n/{ns}/members": Rule(Role.OWNER, admin_too=True),
@@ -163,6 +194,8 @@ FORMS: dict[str, dict[str, str]] = {
     "POST /n/{ns}/keys": {"public_key": "O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik=", "name": "x"},
     "POST /n/{ns}/members": {"login": "guest", "role": "reader"},
     "POST /n/{ns}/members/remove": {"login": "guest"},
+    "POST /n/{ns}/webhooks": {"url": "https://hooks.example.org/x", "events": "release.listed"},
+    "POST /n/{ns}/invoices/close": {"period": "2020-01"},
 }
 
 

@@ -19,16 +19,25 @@ from dteg.receipts import receipt
 from dteg.signing import SigningKey
 from registry.discussions.models import NewReply, NewThread
 from registry.downloads.models import ReceiptBody
+from registry.licences.bills import NewCreditNote
+from registry.licences.models import NewLicence, NewUsage
+from registry.licences.money import period_of
 from registry.releases.models import Release
 from registry.reports.models import NewReport
 from registry.reviews.models import NewReview
 from registry.testing import RunningRegistry
+from registry.webhooks.models import NewWebhook
+from registry.webhooks.sender import Outcome
 from tests.factories import make_component
 from tests.integration.registry.publishing import KnownProver, Publisher, run_gates
 
 ROOT = Path(__file__).parents[3]
 KAFKA = "streaming/kafka-extractor"
 NEWEST = "1.2.0"
+LEDGER = "streaming/ledger-loader"  # paid for by use
+BUYER = "initech"
+CHAT = "https://chat.example.org/hooks/T0/releases"
+BUILDS = "https://builds.example.net/dteg"
 FIRST_PARTY = (
     "extractors/postgres", "extractors/rest", "extractors/files", "extractors/mysql", "loaders/postgres",
     "loaders/files", "loaders/rest", "processors/deduplicate", "processors/filter", "processors/cast",
@@ -117,6 +126,14 @@ class ShownProver(KnownProver):
         )  # fmt: skip
 
 
+class KnownReceivers:
+    """Servers that webhooks call: the chat takes everything, the build server is down."""
+
+    async def post(self, url: str, headers: dict[str, str], body: bytes) -> Outcome:
+        """Answer without a connection."""
+        return Outcome(204, 38) if url == CHAT else Outcome(503, 121, "the receiver answered 503")
+
+
 class Showcase:
     """The people and components in it.
 
@@ -138,9 +155,14 @@ class Showcase:
         self.ann = Publisher(registry, folder / "ann")
         self.dteg = Publisher(registry, folder / "dteg", namespace="dteg", login="dteg-team")
         registry.run(self.services.namespaces.set_verified(registry.who("mara"), "dteg", True))
+        services: Any = self.services
+        services.webhooks.sender = KnownReceivers()
         self._publish_all(FIRST_PARTY[:3] if small else FIRST_PARTY)
+        self._sell()
         self._use()
+        self._listen()
         self._talk()
+        self._bill()
         registry.run(self.services.search.refresh())
 
     def release(self, name: str) -> Release:
@@ -190,6 +212,47 @@ class Showcase:
         self.registry.run(
             releases.quarantine(mara, "streaming/pulsar-extractor@1.0.0", "Under review: see the report.")
         )
+
+    def _sell(self) -> None:
+        """List a component that costs something, and let an organisation use it."""
+        pricing = {"model": "usage", "amount_minor": 250, "currency": "EUR", "per": "million_rows"}
+        folder = make_component(
+            self.folder / "ledger", name="ledger", kind="loader", description="Books rows into a general ledger.",
+            category="finance", pricing=pricing,
+        )  # fmt: skip
+        self.publish(self.ann, build_wheel(folder, namespace="streaming", out=self.folder / "ledger"))
+        for login in ("bill", "sam"):
+            self.registry.make_account(login)
+        self.registry.make_namespace(BUYER, "bill", sam="reader")
+        until = self.end + timedelta(days=300)
+        new = NewLicence(organisation=BUYER, seats=3, until=until)
+        ann = self.registry.who("ann")
+        self.licence = self.registry.run(self.services.licences.give(ann, LEDGER, new)).key
+        self.registry.run(self.services.licences.entitle(self.registry.who("sam"), self.licence, 24))
+        self.billed = period_of(self.registry.clock())
+        self._move_rows("first", 48_219_404)
+
+    def _move_rows(self, key: str, rows: int) -> None:
+        new = NewUsage(licence=self.licence, key=key, rows=rows, at=self.registry.clock())
+        self.registry.run(self.services.licences.use(self.registry.who("sam"), new))
+
+    def _bill(self) -> None:
+        ann, invoicing = self.registry.who("ann"), self.services.licences.invoicing
+        (invoice,) = self.registry.run(invoicing.close(ann, "streaming", self.billed))
+        note = NewCreditNote(amount_minor=1_000, reason="An hour of double counting on the 3rd.")
+        self.registry.run(invoicing.credit(ann, invoice.key, note))
+        self.invoice = invoice.key
+        self._move_rows("second", 7_300_512)
+
+    def _listen(self) -> None:
+        """Have two servers told; what happens from now on reaches them."""
+        webhooks, ann = self.services.webhooks, self.registry.who("ann")
+        run = self.registry.run
+        self.webhook = run(webhooks.create(ann, "streaming", NewWebhook(url=CHAT)))[0].id
+        new = NewWebhook(url=BUILDS, events=["release.listed", "release.yanked"])
+        self.failing_webhook = run(webhooks.create(ann, "streaming", new))[0].id
+        for webhook in (self.webhook, self.failing_webhook):
+            run(webhooks.test(ann, "streaming", webhook))
 
     def _use(self) -> None:
         """Count downloads over some weeks, and let people install."""

@@ -1,8 +1,11 @@
 import asyncio
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
 
+from registry.attestations.models import LogEntry
+from registry.audit.models import Entry
 from registry.hash_chain import FIRST_HASH, ChainEntry, verify_chain
 
 
@@ -64,3 +67,31 @@ def test_the_first_thing_that_is_wrong_is_told(words, head, entries, problem):
     found = verify(words, head)
     assert (found.ok, found.entries) == (False, entries)
     assert problem in found.problem
+
+
+AT = datetime(2026, 3, 4, 5, 6, 7, 89_000, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("entry", "stored"),
+    [
+        (
+            Entry(
+                seq=2, actor="01j0", credential="token:01j1", action="release.yank", target="streaming/kafka-extractor@1.2.0",
+                at=AT, details={"reason": "\u00e9", "n": 1, "ok": None}, prev_hash="a" * 64,
+            ),
+            "996af3585d7452b393f3318eaaf6e56505677e62d3abcdecebe94127630cc29e",
+        ),
+        (
+            LogEntry(
+                seq=3, key="streaming/kafka-extractor@1.2.0#2", component="streaming/kafka-extractor", version="1.2.0",
+                sha256="b" * 64, state="yanked", at=AT, prev="c" * 64,
+            ),
+            "e246e95b58a88425e5a8df2d02a292fef3b0ad46fc954b74efd891ae5d3f27ba",
+        ),
+    ],
+    ids=["audit", "log"],
+)  # fmt: skip
+def test_entries_have_the_hashes_that_are_stored(entry, stored):
+    """Computed by the version before both logs shared a module: what is stored must go on holding."""
+    assert entry.computed_hash() == stored

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import re
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -23,7 +24,7 @@ from dteg.webkit import (
     render_markdown,
     step_yaml,
 )
-from dteg.webkit.formats import compact, day, duration, size, with_code
+from dteg.webkit.formats import compact, day, duration, minute, money, size, with_code
 
 pytestmark = pytest.mark.unit
 SCHEMA = {
@@ -250,3 +251,15 @@ def test_formats():
     assert [duration(each) for each in (0.44, 12.2, 200)] == ["0.4 s", "12 s", "3 min 20 s"]
     assert ">3 Nov 2026</time>" in day("2026-11-03T04:05:06+00:00")
     assert with_code("a `<b>` c") == "a <code>&lt;b&gt;</code> c"
+
+
+def test_money_has_the_digits_of_its_currency():
+    assert [money(*given) for given in ((123_456, "EUR"), (5, "USD"), (1_250, "JPY"), (1_250, "KWD"), (-99, "EUR"))] == [
+        "1,234.56 EUR", "0.05 USD", "1,250 JPY", "1.250 KWD", "\u22120.99 EUR",
+    ]  # fmt: skip
+    assert money(10**15 + 1, "EUR") == "10,000,000,000,000.01 EUR"
+
+
+def test_a_minute_is_told_in_utc():
+    moment = datetime(2026, 11, 3, 18, 5, tzinfo=timezone(timedelta(hours=2)))
+    assert ">3 Nov 2026, 16:05</time>" in minute(moment)

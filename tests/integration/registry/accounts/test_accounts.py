@@ -148,5 +148,7 @@ def test_deleting_keeps_nothing_of_the_person(registry):
 
     left = [(name, each) for name, each in registry.run(everything()) if "philippa" in str(each)]
     assert left == []
-    assert join(registry, "philippa", "other@example.org").status_code == 409, "nobody becomes somebody's ghost"
+    assert join(registry, "philippa", "other@example.org").status_code == 409, (
+        "nobody becomes somebody's ghost"
+    )
     assert join(registry, "eve", "ada@example.org").status_code == 201, "the address is free again"

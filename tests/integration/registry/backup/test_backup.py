@@ -67,7 +67,11 @@ def test_a_restored_registry_goes_on_working(backup, publisher, empty, registry)
     # The keys are kept apart from the backup.
     shutil.copy(registry.settings.data_dir / "registry.key", empty.settings.data_dir / "registry.key")
     empty.services.__dict__.pop("attestations", None)
+    kept = [empty.settings.data_dir / name for name in ("index.json", "search.jsonl")]
+    for path in kept:
+        path.write_text("what was seen before")
     empty.run(restore(empty.services, backup))
+    assert not any(path.exists() for path in kept), "it would be believed at the next start"
     assert run_gates(empty, KnownProver()) == 1
     release = empty.run(empty.services.releases.get("streaming/numbers-extractor", "1.2.0"))
     assert release.state == "listed"

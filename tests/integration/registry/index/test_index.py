@@ -104,6 +104,23 @@ def test_files_are_for_ever_and_their_metadata_lies_beside(registry, publisher):
     assert page["files"][0]["core-metadata"]["sha256"] == hashlib.sha256(metadata.content).hexdigest()
 
 
+def test_a_large_file_comes_as_a_small_one_does(registry, publisher, monkeypatch):
+    """A small one is read at once, a large one piece by piece: nobody can tell."""
+    release = publisher.list()
+    paths = [f"//files/{release['sha256']}/{release['filename']}{end}" for end in ("", ".metadata")]
+    small = [registry.request("GET", path) for path in paths]
+    monkeypatch.setattr("registry.index.routes._READ_AT_ONCE_BYTES", 10)
+    large = [registry.request("GET", path) for path in paths]
+    for one, other in zip(small, large, strict=True):
+        assert one.content == other.content
+        varying = ("date", "x-request-id")
+        assert [{k: v for k, v in each.headers.items() if k not in varying} for each in (one, other)] == [
+            {k: v for k, v in one.headers.items() if k not in varying}
+        ] * 2
+        assert one.headers["accept-ranges"] == "bytes"
+    assert hashlib.sha256(small[0].content).hexdigest() == release["sha256"]
+
+
 @pytest.mark.parametrize("name", ["other-1.0.0-py3-none-any.whl", "..%2f..%2fregistry.key", "x.tar.gz"])
 def test_a_hash_has_one_name(registry, publisher, name):
     release = publisher.list()

@@ -1,6 +1,7 @@
 import pytest
 from pymongo.errors import AutoReconnect
 
+from dteg.core.errors import InputError
 from registry.licences.invoicing import content_hash
 from registry.licences.money import LARGEST_MINOR
 from registry.services import Services
@@ -45,6 +46,35 @@ def test_a_month_of_metered_use_becomes_one_invoice(metered, registry):
     assert (invoice["total_minor"], invoice["paid_minor"], invoice["due_minor"]) == (1000, 0, 1000)
     assert (invoice["number"], invoice["currency"], invoice["period"]) == (1, "EUR", "2026-02")
     assert invoices(metered) == invoices(metered, "ann", "streaming") == [invoice]
+
+
+def test_use_that_is_not_billed_yet_is_told_to_owners(metered, registry):
+    def unbilled(login, namespace):
+        answer = metered.ask(login, "GET", "/usage-records", params={"namespace": namespace})
+        if answer.status_code != 200:
+            return answer.status_code
+        return [(each["period"], each["rows"], each["amount_minor"]) for each in answer.json()["items"]]
+
+    registry.clock.advance(days=1)
+    use(metered, "one", 1_000_000, "2026-02-01T00:00:00Z")
+    use(metered, "two", 333_333, "2026-02-01T01:00:00Z")
+    registry.clock.advance(days=30)
+    use(metered, "three", 2_000_000, "2026-03-03T00:00:00Z")
+    both = [("2026-03", 2_000_000, 500), ("2026-02", 1_333_333, 333)]
+    assert unbilled("ann", "streaming") == unbilled("bill", "initech") == both
+    assert [unbilled("sam", "initech"), unbilled("eve", "initech"), unbilled("bill", "streaming")] == [
+        403
+    ] * 3
+    assert close(metered, "2026-02").status_code == 200
+    assert unbilled("bill", "initech") == both[:1]
+
+
+def test_a_month_is_a_month(metered, registry):
+    """Also for callers other than the route: months are compared as texts."""
+    invoicing, ann = registry.services.licences.invoicing, registry.who("ann")
+    for period in ("2026-0", "2025-13", "", "2025-01\n", "20٢5-01"):
+        with pytest.raises(InputError, match="give a month"):
+            registry.run(invoicing.close(ann, "streaming", period))
 
 
 def test_a_closed_invoice_never_changes_and_late_use_is_on_the_next(metered, registry):

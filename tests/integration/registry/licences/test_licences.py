@@ -85,6 +85,47 @@ def test_who_may_give_and_see_licences(shop, registry):
     assert shop.download("", scoped) == 403  # it lacks the scope
 
 
+def test_what_one_may_use(shop, registry):
+    shop = shop()
+
+    def usable(login):
+        return [each["seat"] for each in shop.ask(login, "GET", "/entitlements").json()["items"]]
+
+    shop.give(seats=1)
+    assert [usable(login) for login in ("sam", "bill", "eve", "ann")] == [["free"], ["free"], [], []]
+    shop.download("sam")
+    assert [usable("sam"), usable("bill")] == [["yours"], ["taken"]]
+    (found,) = shop.ask("sam", "GET", "/entitlements").json()["items"]
+    assert set(found) == {"id", "component", "organisation", "seat", "until"}  # no price for readers
+    elsewhere = registry.token_of("sam", ["install"], component="streaming/letters-extractor")
+    assert registry.request("GET", "/entitlements", token=elsewhere).json()["items"] == []
+    shop.give()
+    assert usable("bill") == ["everybody"]
+    registry.clock.advance(days=31)
+    assert usable("sam") == []
+    shop.give()
+    shop.ask("ann", "DELETE", f"/licences/{shop.licence()['id']}")
+    assert usable("sam") == []
+
+
+def test_licences_of_one_namespace(shop, registry):
+    shop = shop()
+    registry.make_namespace("elsewhere", "bill")
+    shop.give()
+
+    def found(login, namespace):
+        answer = shop.ask(login, "GET", "/licences", params={"namespace": namespace})
+        return len(answer.json()["items"]) if answer.status_code == 200 else answer.status_code
+
+    assert [found("bill", name) for name in ("initech", "elsewhere", "streaming", "nobody")] == [
+        1,
+        0,
+        403,
+        404,
+    ]
+    assert [found("ann", "streaming"), found("sam", "initech"), found("bill", "")] == [1, 403, 1]
+
+
 def test_a_token_for_another_organisation_does_not_help(shop, registry):
     shop = shop()
     registry.make_namespace("elsewhere", "sam")

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.integration
 
 ANYBODY = (
     "/", "/search", "/search?q=kafka", "/search?q=kafka&explain=true", "/search?kind=extractor&sort=name&offset=1&limit=1",
-    "/search?q=no-such-thing-anywhere", "/about", "/login", "/join", f"/c/{KAFKA}", f"/c/{KAFKA}/configuration",
+    "/search?q=no-such-thing-anywhere", "/about", "/login", "/join", "/forgot", "/reset?link=x", "/verify?link=x", f"/c/{KAFKA}", f"/c/{KAFKA}/configuration",
     f"/c/{KAFKA}/versions", f"/c/{KAFKA}/versions/{NEWEST}", f"/c/{KAFKA}/versions/1.0.0", f"/c/{KAFKA}/versions/1.1.1",
     f"/c/{KAFKA}/gates/{NEWEST}", f"/c/{KAFKA}/gates/1.1.1", f"/c/{KAFKA}/trust", f"/c/{KAFKA}/reviews",
     f"/c/{KAFKA}/reviews?sort=newest", f"/c/{KAFKA}/discussions", "/n/streaming", "/n/dteg",
@@ -22,6 +22,15 @@ ANYBODY = (
     "/c/streaming/pulsar-extractor/versions/1.0.0",
 )  # fmt: skip
 MEMBERS = ("/account", "/publish", f"/report?target=component:{KAFKA}", f"/c/{KAFKA}/reviews", "/n/streaming")
+# With the ids that the showcase knows.
+PRIVATE = {
+    "ann": (
+        "/n/streaming/webhooks", "/n/streaming/webhooks/{webhook}", "/n/streaming/webhooks/{failing_webhook}",
+        "/n/streaming/licences", "/n/streaming/invoices", "/invoices/{invoice}",
+    ),
+    "bill": ("/n/initech/webhooks", "/n/initech/licences", "/n/initech/invoices", "/invoices/{invoice}"),
+    "sam": ("/account/licences",),
+}  # fmt: skip
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 
 
@@ -106,6 +115,20 @@ def test_pages_of_members_answer_and_every_form_that_posts_carries_the_token(vis
         for form in document.forms:
             if form["method"] == "post":
                 assert "csrf" in form["names"], (path, form)
+
+
+@pytest.mark.parametrize("login", PRIVATE)
+def test_private_pages_answer_their_members_only(visitor, showcase, login):
+    one = visitor(login)
+    for template in PRIVATE[login]:
+        path = template.format(**vars(showcase))
+        answer = one.get(path)
+        document = check(answer)
+        assert answer.headers["cache-control"] == "private, no-store"
+        assert all("csrf" in form["names"] for form in document.forms if form["method"] == "post"), path
+        assert visitor().get(path).headers["location"].startswith("/login?next=")
+        if not path.startswith("/account"):
+            assert visitor("lena").get(path).status_code in (403, 404), path
 
 
 def test_a_thread_is_shown_with_its_replies(visitor, showcase):

@@ -127,6 +127,24 @@ def test_nothing_new_is_no_change(registry, publisher):
     assert registry.run(registry.services.components.changed_since(rev)) == []
 
 
+def test_a_component_is_computed_when_a_release_is_seen_and_not_before(registry, publisher, monkeypatch):
+    """What waits for its gates, or fails, changes nothing for anybody: a publish need not pay for it."""
+    publisher.publish("1.0.0")
+    components, name = registry.services.components, "streaming/numbers-extractor"
+    first = registry.run(components.get(name))
+    assert (first.rev > 0, first.listed) == (True, False)
+    run_gates(registry, KnownProver())
+    listed = registry.run(components.get(name))
+    assert (listed.latest.stable, listed.rev > first.rev) == ("1.0.0", True)
+    publisher.publish("1.1.0")
+    run_gates(registry, KnownProver({"security": "failed"}))
+    publisher.publish("1.2.0")
+    assert registry.run(components.get(name)) == listed
+    assert registry.run(components.refresh(name)) == listed
+    run_gates(registry, KnownProver())
+    assert registry.run(components.get(name)).latest.stable == "1.2.0"
+
+
 def test_who_polls_misses_no_change(registry, publisher):
     """Seen red: with `_be_newest` empty and two processes, a poll between taking and writing a number misses it."""
     publisher.list()

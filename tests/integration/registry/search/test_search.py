@@ -10,7 +10,8 @@ from dteg.core.document_server import document_server
 from dteg.core.secrets import Secret
 from dteg.testing.servers import fresh_port
 from registry.components.models import Component, Deprecation, Downloads, Latest, Rating
-from registry.components.store import COMPONENTS
+from registry.components.service import Components
+from registry.components.store import COMPONENTS, COUNTERS
 from registry.documents import milliseconds
 from registry.identifiers import skeleton
 from registry.search.models import SearchQuery
@@ -255,6 +256,42 @@ def test_search_answers_while_the_database_is_down_and_after_a_restart(tmp_path,
             again = services.search.find(SearchQuery(q="kafka"))
             assert [item["id"] for item in again.items] == ["aa/kafka-extractor"]
             assert again.stale
+
+
+def test_a_start_reads_only_what_has_changed_since_it_was_kept(mongodb_url, tmp_path, monkeypatch):
+    """And everything, if the database has not come so far: then it is another one, or was put back."""
+    read = []
+    changed_since = Components.changed_since
+
+    async def noted(self, rev, until=None):
+        found = await changed_since(self, rev, until)
+        read.extend(each.id for each in found)
+        return found
+
+    monkeypatch.setattr(Components, "changed_since", noted)
+    with running_registry(mongodb_url, tmp_path / "registry") as registry:
+        put(registry, component("aa/kafka-extractor", rev=11), component("bb/mysql-loader", rev=12))
+        search_now = registry.services.search
+        registry.run(search_now._keep())
+        counters = registry.services.database[COUNTERS]
+
+        def start(newest):
+            key = {"_id": "components.rev"}
+            registry.run(counters.replace_one(key, {**key, "value": newest}, upsert=True))
+            read.clear()
+            with serving(registry.settings, MovableClock(), fresh_port()) as (services, _):
+                found = services.search.find(SearchQuery())
+                return sorted(item["id"] for item in found.items), sorted(read)
+
+        both = ["aa/kafka-extractor", "bb/mysql-loader"]
+        kept = (tmp_path / "registry" / "search.jsonl").read_bytes()
+        assert start(newest=12) == (both, [])
+        assert start(newest=11) == (both, both)
+        (tmp_path / "registry" / "search.jsonl").write_bytes(kept[:-5])
+        assert start(newest=12) == (both, both), "it was cut off"
+        (tmp_path / "registry" / "search.jsonl").write_bytes(kept)
+        put(registry, component("bb/mysql-loader", rev=13, latest=Latest()), refresh=False)
+        assert start(newest=13) == (["aa/kafka-extractor"], ["bb/mysql-loader"])
 
 
 def test_a_process_that_knows_nothing_says_so(tmp_path):

@@ -134,6 +134,24 @@ def test_a_dead_delivery_can_be_sent_again(hooked, receiver, registry):
     assert hooked.deliveries(hook)[0]["state"] == "delivered"
 
 
+def test_a_webhook_is_tried_out(hooked, receiver):
+    hook, other = hooked.hook(events=["release.yanked"]), hooked.hook(url=f"{receiver.url}/other")
+    path = f"{HOOKS}/{hook['id']}/test"
+    made = hooked.ask("mia", "POST", path)
+    assert (made.status_code, made.json()["state"], made.json()["log"]) == (202, "pending", [])
+    assert hooked.deliver() == 1
+    (event,) = receiver.events
+    assert (event["event"], event["data"]) == ("webhook.test", {"webhook": hook["id"], "asked_by": "mia"})
+    assert receiver.is_signed(hook["secret"])
+    assert (hooked.deliveries(hook)[0]["state"], hooked.deliveries(other)) == ("delivered", [])
+    wrong = {"url": receiver.url, "events": ["webhook.test"]}
+    assert hooked.ask("ann", "POST", HOOKS, json=wrong).status_code == 422
+    receiver.answers.append(410)
+    hooked.ask("ann", "POST", path)
+    hooked.deliver()
+    assert hooked.ask("ann", "POST", path).status_code == 409  # it is switched off
+
+
 def test_a_receiver_that_is_gone_gets_no_more(hooked, receiver):
     hook = hooked.hook()
     receiver.answers.append(410)
@@ -311,6 +329,7 @@ def test_what_happens_in_a_registry_is_told(registry, receiver, tmp_path):
     community.token("boss", admin=True)
     community.install("bob")
     community.review("bob", 5, "private words")
+    registry.run(registry.services.webhooks.gather())  # as what runs in the background does at once
     community.review("bob", 4)  # not a new review
     community.ask("bob", "POST", f"{PATH}/threads", json={"title": "How to", "text": "use it?"})
     community.ask(
