@@ -5,8 +5,8 @@ SHELL := /bin/sh
 BIN := .venv/bin
 PY := $(BIN)/python
 PYTEST_ARGS ?=
-# Many tests wait for servers: one process more than the two cores of a small machine.
-TEST_WORKERS ?= 3
+# Many tests wait for servers: with one process for each core of a small machine a third of its time would be idle.
+TEST_WORKERS ?= 4
 BENCH_ARGS ?=
 LOCK_ARGS ?=
 DEMO_ARGS ?=
@@ -60,6 +60,8 @@ test: dev-tools ## Run the tests; choose with PYTEST_ARGS="tests/unit -k retry"
 	@.ci/system-packages
 	@.ci/bootstrap mongodb
 	@.ci/bootstrap forecast
+	@.ci/bootstrap bigquery
+	@.ci/bootstrap snowflake
 	@$(PY) -m pytest -rs -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 .PHONY: faults
@@ -123,12 +125,14 @@ RUNTIME := --extra all --extra demo --group installer --group build
 lock: dev-tools ## Write the locks again after a change in pyproject.toml; LOCK_ARGS=--upgrade
 	@$(COMPILE) $(LOCK_ARGS) --group installer -o .ci/uv.lock
 	@$(COMPILE) $(LOCK_ARGS) --group mongodb -o .ci/mongodb.lock
+	@$(COMPILE) $(LOCK_ARGS) --group bigquery-server -o .ci/bigquery.lock
+	@$(COMPILE) $(LOCK_ARGS) --group snowflake-server -o .ci/snowflake.lock
 	@$(PY) -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['forecast'])" \
 		| $(COMPILE) $(LOCK_ARGS) - -o .ci/forecast.lock
 	@$(COMPILE) $(WITHOUT_NUMPY) $(LOCK_ARGS) pyproject.toml $(RUNTIME) -o requirements.lock
-	@$(COMPILE) $(WITHOUT_NUMPY) $(LOCK_ARGS) pyproject.toml $(RUNTIME) --group test --group lint -c requirements.lock \
-		-o requirements-dev.lock
-	@if grep -nE '://|^-|@ ' .ci/uv.lock .ci/mongodb.lock .ci/forecast.lock requirements.lock requirements-dev.lock; then \
+	@$(COMPILE) $(WITHOUT_NUMPY) $(LOCK_ARGS) pyproject.toml $(RUNTIME) --extra bigquery --extra snowflake \
+		--group test --group lint -c requirements.lock -o requirements-dev.lock
+	@if grep -nE '://|^-|@ ' .ci/*.lock requirements.lock requirements-dev.lock; then \
 		echo "lock: a host, path or option leaked into the lock" >&2; exit 1; fi
 
 .PHONY: clean

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dteg.cli import metadata_ask
-from dteg.cli.studio import AsJson
+from dteg.cli.studio import AsJson, StudioUrl
 from dteg.cli.transfers import print_json, print_table
 
 if TYPE_CHECKING:
-    from dteg.metadata.models import CacheManifest, ColumnEntry, QualityReport, TableDocument
+    from dteg.metadata.models import CacheManifest, ColumnEntry, QualityReport, SuggestReport, TableDocument
+    from dteg.metadata.remote import RemoteMetadata
     from dteg.metadata.service import Metadata
 
 app = typer.Typer(
@@ -37,10 +38,11 @@ def collect(
         bool, typer.Option("--full", help="Read all rows again, run all examples, and mend what is broken.")
     ] = False,
     to: To = "",
+    url: StudioUrl = "",
     as_json: AsJson = False,
 ) -> int:
     """Collect the metadata of a source, and publish a version if anything differs."""
-    report = _metadata(to).collect(source, full=full)
+    report = _metadata(to, url).collect(source, full=full)
     if as_json:
         print(report.model_dump_json())
         return 0
@@ -50,6 +52,8 @@ def collect(
         f"{report.examples.get('valid', 0)} of {sum(report.examples.values())} examples valid, "
         f"score {report.quality.score:.1f}, {report.seconds:.1f} s"
     )
+    if report.query_log:
+        typer.echo(f"query log: {report.query_log}", err=True)
     for message in [*report.problems, *(each.message for each in report.alerts)]:
         typer.echo(message, err=True)
     return 0
@@ -65,10 +69,11 @@ def show(
     versions: Annotated[bool, typer.Option("--versions", help="Show the versions instead.")] = False,
     quality: Annotated[bool, typer.Option("--quality", help="Show how good the cache is instead.")] = False,
     to: To = "",
+    url: StudioUrl = "",
     as_json: AsJson = False,
 ) -> int:
     """Show the tables of the cache, one of them, its examples, versions or quality."""
-    metadata = _metadata(to)
+    metadata = _metadata(to, url)
     if quality:
         report = metadata.quality(source)
         print(report.model_dump_json()) if as_json else _print_quality(report)
@@ -81,8 +86,12 @@ def show(
         print_json(found) if as_json else print_table(("version", "collected", "tables"), rows)
     elif examples:
         listed = metadata.examples(source)
-        rows = [(each.status, each.question, each.why or " ".join(each.tables)) for each in listed]
-        print_json(listed) if as_json else print_table(("status", "question", "tables"), rows)
+        told = [
+            (each.status, each.origin, each.id, each.question, each.why or " ".join(each.tables))
+            for each in listed
+        ]
+        head = ("status", "origin", "id", "question", "tables")
+        print_json(listed) if as_json else print_table(head, told)
     elif table:
         document = metadata.show(table, source)
         print(document.model_dump_json(by_alias=True)) if as_json else _print_table(document)
@@ -97,9 +106,10 @@ def rollback(
     version: Annotated[int, typer.Argument(metavar="VERSION", min=1, help="As `show --versions` lists it.")],
     source: SourceOption = "warehouse",
     to: To = "",
+    url: StudioUrl = "",
 ) -> int:
     """Make the tables of an older version current again."""
-    done = _metadata(to).rollback(version, source)
+    done = _metadata(to, url).rollback(version, source)
     print(
         f"{source}: version {done.cache_version} has the tables of version {version} ({len(done.tables)} tables)"
     )
@@ -113,11 +123,12 @@ def export(
     ],
     source: SourceOption = "warehouse",
     to: To = "",
+    url: StudioUrl = "",
 ) -> int:
     """Write the manifest and a JSON file for each table to a folder."""
     from pathlib import Path
 
-    count = _metadata(to).export(Path(folder), source)
+    count = _metadata(to, url).export(Path(folder), source)
     print(f"{folder}: manifest.json and {count} tables")
     return 0
 
@@ -128,14 +139,84 @@ def add_example(
     sql: Annotated[str, typer.Argument(metavar="SQL", help="One SELECT that answers it.")],
     source: SourceOption = "warehouse",
     to: To = "",
+    url: StudioUrl = "",
 ) -> int:
     """Run an example where it cannot write, and add it to `metadata/examples.yaml` if it is right."""
-    example = _metadata(to).add_example(question, sql, source)
+    example = _metadata(to, url).add_example(question, sql, source)
     print(f"added: {example.question} ({example.row_count} rows, {' '.join(example.tables)})")
     return 0
 
 
-def _metadata(to: str) -> "Metadata":
+@app.command("key")
+def make_key(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="Where the new key goes; never over another file.")
+    ],
+) -> int:
+    """Make a key that caches are signed with (DTEG_METADATA_KEY), and print its public part for readers."""
+    from pathlib import Path
+
+    from dteg.signing import SigningKey
+
+    key = SigningKey.generate()
+    key.save(Path(file).expanduser())
+    print(key.public)
+    return 0
+
+
+@app.command("suggest")
+def suggest(
+    source: Source = "warehouse",
+    table: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Only this table; may be given several times. Default: those with the fewest examples."
+        ),
+    ] = None,
+    per_table: Annotated[int, typer.Option(min=1, max=10, help="Most examples for each table.")] = 3,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Most tables, where none are named.")] = 10,
+    to: To = "",
+    url: StudioUrl = "",
+    as_json: AsJson = False,
+) -> int:
+    """Let the configured model propose examples; those that are proved go to `metadata/examples.yaml`."""
+    report = _metadata(to, url).suggest(source, tables=table or [], per_table=per_table, limit=limit)
+    if as_json:
+        print(report.model_dump_json())
+    else:
+        _print_suggestions(report)
+    return 1 if report.failures and not report.added else 0
+
+
+def _print_suggestions(report: "SuggestReport") -> None:
+    print(
+        f"{report.source}: {report.model} was asked about {report.tables} tables and proposed {report.proposed} examples: "
+        f"{len(report.added)} proved and added, {len(report.refused)} refused, {len(report.failures)} questions failed"
+    )
+    for each in report.added:
+        print(f"added: {_one_line(each.question)} ({each.row_count} rows, {' '.join(each.tables)})")
+    for refusal in report.refused:
+        typer.echo(f"refused: {_one_line(refusal.question)}: {_one_line(refusal.why)}", err=True)
+    for failure in report.failures:
+        typer.echo(f"failed: {_one_line(failure)}", err=True)
+
+
+def _one_line(text: str) -> str:
+    """Return a text without what a terminal would act on: a model may write anything."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def _metadata(to: str, url: str) -> "Metadata | RemoteMetadata":
+    if url:
+        import os
+
+        from dteg.cli.studio import client_for
+        from dteg.core.errors import ConfigError
+        from dteg.metadata.remote import RemoteMetadata
+
+        if to != os.environ.get("DTEG_METADATA_URI", ""):
+            raise ConfigError("--to does not go with --url: the studio says where its caches lie")
+        return RemoteMetadata(client_for(url))
     from dteg.core.project import Project
     from dteg.metadata import metadata_of
 

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dteg.cli.studio import AsJson
+from dteg.cli.studio import AsJson, StudioUrl, client_for
 from dteg.cli.transfers import print_table
 
 if TYPE_CHECKING:
-    from dteg.metadata.ask import Answer
+    from dteg.metadata.ask import Answer, Asker
     from dteg.metadata.models import Verdict
+    from dteg.metadata.remote import RemoteAsker
 
 
 def ask(
@@ -18,13 +19,11 @@ def ask(
     *,
     run: Annotated[bool, typer.Option("--run", help="Run the SQL too, read-only and within limits.")] = False,
     source: Annotated[str, typer.Option(help="Whose cache.")] = "warehouse",
+    url: StudioUrl = "",
     as_json: AsJson = False,
 ) -> int:
     """Answer a question with SQL over the tables of the cache: shown and planned, and run only with --run."""
-    from dteg.core.project import Project
-    from dteg.metadata.ask import Asker
-
-    asker = Asker.of(Project.find(), source)
+    asker = _asker(url, source)
     answer = asker.ask(question, run=run and as_json)
     if as_json:
         print(answer.model_dump_json())
@@ -34,6 +33,17 @@ def ask(
         sys.stdout.flush()  # it is seen before it runs
         return _run(asker.check(answer.sql, run=True))
     return 0 if answer.sql else 1
+
+
+def _asker(url: str, source: str) -> "Asker | RemoteAsker":
+    if url:
+        from dteg.metadata.remote import RemoteAsker
+
+        return RemoteAsker(client_for(url), source)
+    from dteg.core.project import Project
+    from dteg.metadata.ask import Asker
+
+    return Asker.of(Project.find(), source)
 
 
 def _print(answer: "Answer") -> None:

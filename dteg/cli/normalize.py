@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dteg.cli.studio import AsJson
+from dteg.cli.studio import AsJson, StudioUrl, service
 from dteg.cli.transfers import print_table
 
 if TYPE_CHECKING:
@@ -39,6 +39,18 @@ def normalize(
         str,
         typer.Option(help="Lists in values that become tables: sure (; and |), all (commas too) or none."),
     ] = "sure",
+    determinants: Annotated[
+        int, typer.Option(min=1, max=3, help="Most columns that together identify a thing.")
+    ] = 2,
+    model: Annotated[
+        bool,
+        typer.Option(
+            "--model", help="Let the configured model choose and name tables among what was measured."
+        ),
+    ] = False,
+    share_values: Annotated[
+        bool, typer.Option("--share-values", help="Let the model see values; else only their shape.")
+    ] = False,
     tables: Annotated[str, typer.Option(metavar="csv|parquet", help="Format of the tables in DIR.")] = "csv",
     name: Annotated[
         str, typer.Option(help="What the table of the rows is called; default: as the file.")
@@ -46,10 +58,11 @@ def normalize(
     why: Annotated[
         bool, typer.Option("--why", help="Say also which dependencies made no table, and why.")
     ] = False,
+    url: StudioUrl = "",
     as_json: AsJson = False,
 ) -> int:
     """Take a flat file apart into tables in third normal form: proved on all rows, or nothing is written."""
-    from dteg.core.project import Project
+    from dteg.normalize.remote import RemoteNormalizer
     from dteg.normalize.service import Normalizer
 
     request = _request(
@@ -60,9 +73,12 @@ def normalize(
         replace=replace,
         out=out,
         table_format=tables,
+        determinants=determinants,
+        ask_model=model,
+        share_values=share_values,
         name=name,
     )
-    result = Normalizer.of(Project.find()).run(
+    result = service(Normalizer, RemoteNormalizer, url).run(
         request, file, _say if sys.stderr.isatty() else lambda step: None
     )
     if as_json:
@@ -84,6 +100,8 @@ def _say(step: str) -> None:
 
 
 def _print(result: "NormalizeResult", *, why: bool) -> None:
+    from dteg.normalize.decompose import exceptions_name
+
     plan, proof = result.plan, result.proof
     if plan.is_normal_already:
         print(f"{plan.root.name} is in {plan.form} already: nothing to take apart.")
@@ -99,7 +117,7 @@ def _print(result: "NormalizeResult", *, why: bool) -> None:
     )
     if proof.exceptions:
         print(
-            f"{proof.exceptions:,} values differ from what their group has: kept in {plan.root.name}__exceptions."
+            f"{proof.exceptions:,} values differ from what their group has: kept in {exceptions_name(plan)}."
         )
     print(f"{proof.cells_before:,} values became {proof.cells_after:,} ({saved:.0f} % fewer).")
     for note in plan.notes:

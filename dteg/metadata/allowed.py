@@ -40,8 +40,47 @@ _NAMED = """
     regr_slope row_to_json scale starts_with str_to_date string_to_array strpos timestampdiff to_date to_jsonb
     to_timestamp trim_scale unix_timestamp width_bucket yearweek
 """
+# What the clouds have besides: none of it reads a file, calls a server or runs a text, and none says who asks.
+_OF_BIGQUERY = """
+    ApproxQuantiles ApproxTopK ApproxTopSum ArrayFirst ArrayLast ArrayReverse DateFromUnixDate FarmFingerprint
+    GenerateTimestampArray GetExtract IsInf IsNan JSONExtractArray JSONFormat JSONValueArray LaxBool LaxFloat64
+    LaxInt64 LaxString Normalize Pad ParseDatetime ParseTime SafeAdd SafeMultiply SafeNegate SafeSubtract Sign String
+    Struct TsOrDsToDatetime TsOrDsToTime UnixDate UnixMicros UnixMillis
+"""
+_OF_SNOWFLAKE = """
+    ApproxQuantile ApproxTopK ArrayCompact ArrayDistinct ArrayExcept ArrayIntersect ArraySlice ArraySort Booland Boolnot
+    Boolor ConvertTimezone DecodeCase EqualNull Flatten GetExtract IsArray IsNullValue JSONFormat Kurtosis NextDay
+    ObjectInsert Pad PreviousDay Skewness Space Strtok Struct TimeFromParts TimeSlice ToArray ToBoolean ToVariant
+    TsOrDsToTime
+"""
+_NAMED_OF_BIGQUERY = "bit_count ieee_divide json_type"
+_NAMED_OF_SNOWFLAKE = """
+    as_array as_boolean as_char as_date as_decimal as_double as_integer as_number as_object as_varchar
+    conditional_change_event conditional_true_event div0null ratio_to_report to_timestamp_ltz to_timestamp_ntz
+    to_timestamp_tz try_to_timestamp_ntz
+"""
 FUNCTIONS = frozenset(_FUNCTIONS.split())
 NAMED = frozenset(_NAMED.split())
+_FUNCTIONS_OF = {
+    "bigquery": FUNCTIONS | set(_OF_BIGQUERY.split()),
+    "snowflake": FUNCTIONS | set(_OF_SNOWFLAKE.split()),
+}
+_NAMED_OF = {
+    "bigquery": NAMED | set(_NAMED_OF_BIGQUERY.split()),
+    "snowflake": NAMED | set(_NAMED_OF_SNOWFLAKE.split()),
+}
+
+
+def functions_of(dialect: str) -> frozenset[str]:
+    """Return the functions that a dialect may use, by the names of sqlglot's classes."""
+    return _FUNCTIONS_OF.get(dialect, FUNCTIONS)
+
+
+def named_of(dialect: str) -> frozenset[str]:
+    """Return the functions that a dialect may use and sqlglot does not know, in small letters."""
+    return _NAMED_OF.get(dialect, NAMED)
+
+
 # What writes, locks, reads settings, or is not SQL of a query. Strings with escapes of their own are no loss, and are
 # where two parsers could come to differ.
 FORBIDDEN: tuple[type, ...] = (
@@ -49,4 +88,7 @@ FORBIDDEN: tuple[type, ...] = (
     exp.Rollback, exp.Use, exp.Pragma, exp.Kill, exp.Describe, exp.Show, exp.Analyze, exp.LoadData, exp.Drop,
     exp.Alter, exp.TruncateTable, exp.Grant, exp.Comment, exp.Parameter, exp.SessionParameter, exp.Placeholder,
     exp.ObjectIdentifier, exp.Hint, exp.ByteString, exp.RawString, exp.UnicodeString, exp.Introducer,
+    # Files of a stage; names made of texts; what a table was before, which may be more than it shall show.
+    exp.DirectoryStage, exp.DynamicIdentifier, exp.HistoricalData, exp.Changes, exp.Version, exp.Put, exp.Get,
+    exp.ModelAttribute,
 )  # fmt: skip

@@ -114,7 +114,7 @@ class Asker:
         is_bucket = "://" in uri and not uri.startswith("file:")
         # A moment after `collect` questions are about the new version; in between a look at the manifest is enough.
         ttl = "60s" if is_bucket else "1s"
-        client = MetadataClient(uri, file_expiry=ttl, memory_ttl=ttl)
+        client = MetadataClient(uri, file_expiry=ttl, memory_ttl=ttl, public_key=metadata.public_key)
         return cls(client, lambda sql, *, run: metadata.check(sql, source, run=run), Model.configured)
 
     def ask(self, question: str, run: bool = False) -> Answer:

@@ -2,14 +2,15 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection as Names
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from dteg.core.clock import Clock, utc_now
-from dteg.core.errors import InputError, PermanentError
+from dteg.core.errors import EnvironmentProblemError, InputError, PermanentError
 from dteg.metadata import joins, profile, quality
-from dteg.metadata.collectors import Collector, Found
+from dteg.metadata.collectors import Collector, Found, Logged
 from dteg.metadata.dbt import DbtTable
 from dteg.metadata.examples import Verifier, by_table, wanted_examples
 from dteg.metadata.models import (
@@ -28,23 +29,36 @@ from dteg.metadata.models import (
     sha256,
 )
 from dteg.metadata.notes import ExampleNote, TableNote
+from dteg.metadata.parts import known_parts
+from dteg.metadata.probers import Limits
 from dteg.metadata.publish import Publisher
+from dteg.metadata.querylog import MOST, log_examples
 
 # What rows tell of a column.
 _FACTS = (
     "null_pct", "distinct_count", "distinct_is_exact", "min", "max", "top_values", "samples", "pattern", "pii",
 )  # fmt: skip
 _VALUES = ("min", "max", "top_values", "samples", "pattern")
+# Nobody waits for an example of the log: what takes longer is none.
+_LOG_LIMITS = Limits(timeout_s=2.0)
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What is not in the database."""
+    """What is not in the database.
+
+    Attributes:
+        query_log: Take examples from the query log.
+        left_out: Ids of those that nobody wants.
+    """
 
     notes: Mapping[str, TableNote] = field(default_factory=dict)
     examples: Sequence[ExampleNote] = ()
     dbt: Mapping[str, DbtTable] = field(default_factory=dict)
+    query_log: bool = True
+    left_out: Names[str] = ()
+    closed: Names[str] = ()
 
 
 @dataclass
@@ -81,6 +95,8 @@ class Collection:
         self._problems: list[str] = []
         self._before = _Before()
         self._probes: dict[str, str] = {}
+        self._log: Sequence[Logged] = ()
+        self._log_said = ""
 
     def run(self, *, full: bool = False, on_progress: Progress | None = None) -> CollectReport:
         """Collect, and publish if anything differs.
@@ -96,7 +112,7 @@ class Collection:
         """
         began, now = time.monotonic(), self._clock()
         self._read_before(full=full)
-        hidden = {name for name, note in self._inputs.notes.items() if note.hidden}
+        hidden = {name for name, note in self._inputs.notes.items() if note.hidden} | set(self._inputs.closed)
         founds = [found for found in self._collector.tables() if found.entry.table_id not in hidden]
         changed = self._changed(founds, full=full)
         entries = []
@@ -104,6 +120,7 @@ class Collection:
             entries.append(self._entry(found, changed))
             if on_progress:
                 on_progress(number, len(founds))
+        self._read_log()
         entries = self._with_joins(founds, entries, changed)
         examples = self._verified(entries, now, full=full)
         manifest, documents = self._published(entries, examples, now)
@@ -116,7 +133,7 @@ class Collection:
             source=self._source.name, cache_version=manifest.cache_version, published=documents, tables=len(entries),
             tables_read=len(changed), removed=self._removed(entries), examples=counts, quality=measured,
             alerts=quality.alerts(manifest, measured, now, score_before), problems=self._problems,
-            seconds=round(time.monotonic() - began, 3),
+            query_log=self._log_said, seconds=round(time.monotonic() - began, 3),
         )  # fmt: skip
 
     # --- what was ----------------------------------------------------------------------------------
@@ -131,6 +148,12 @@ class Collection:
             except InputError as error:
                 # It is made anew: nobody has read it, as every reader checks it too.
                 self._problems.append(f"{error}" if full else f"{error} (made anew)")
+
+    def _read_log(self) -> None:
+        try:
+            self._log = self._collector.query_log()
+        except EnvironmentProblemError as error:
+            self._log_said = str(error)
 
     def _changed(self, founds: Sequence[Found], *, full: bool) -> set[str]:
         """Return the tables whose rows have to be read."""
@@ -208,7 +231,7 @@ class Collection:
         if changed:
             pairs = joins.candidates(founds, changed)
             found = joins.discovered(pairs, self._collector.is_included)
-            read, logged = joins.from_log(self._collector.query_log(), entries, self._collector.dialect)
+            read, logged = joins.from_log(self._log, entries, self._collector.dialect)
         here = {each.table_id for each in entries}
         done = []
         for entry in entries:
@@ -242,7 +265,30 @@ class Collection:
             }
         wanted = wanted_examples(self._inputs.examples, self._inputs.dbt, self._collector.dialect)
         verifier = Verifier(entries, self._collector.dialect, lambda: self._collector.prober, now)
-        return verifier.verified(wanted, before)
+        return [*verifier.verified(wanted, before), *self._logged(entries, wanted, before, now)]
+
+    def _logged(
+        self, entries: Sequence[TableEntry], wanted: Sequence[Example], before: Mapping[str, Example], now: datetime
+    ) -> list[Example]:  # fmt: skip
+        """Return the examples of the query log that are right and have rows: of others nobody has to hear."""
+        if not self._inputs.query_log:
+            return []
+        dialect, forms = self._collector.dialect, {each.sql_skeleton for each in wanted}
+        kept = [
+            each for each in before.values()
+            if each.origin == "querylog" and each.id not in self._inputs.left_out and each.sql_skeleton not in forms
+        ]  # fmt: skip
+        new = log_examples(self._log, entries, dialect, [*wanted, *kept], max(0, MOST - len(kept)))
+        new = [each for each in new if each.id not in self._inputs.left_out]
+        verifier = Verifier(entries, dialect, lambda: self._collector.prober, now, _LOG_LIMITS)
+        proved = [
+            each
+            for each in verifier.verified([*kept, *new], before)
+            if each.status == "valid" and each.row_count
+        ]
+        if self._log or proved:
+            self._log_said = f"{len(proved)} examples are from the query log"
+        return proved
 
     def _published(
         self, entries: Sequence[TableEntry], examples: Sequence[Example], now: datetime
@@ -286,7 +332,7 @@ def _remembered(entry: TableEntry, before: TableEntry) -> TableEntry:
         facts: dict[str, Any] = {name: getattr(old, name) for name in _FACTS} if old else {}
         if column.pii:
             facts |= {"pii": column.pii, **dict.fromkeys(_VALUES), "top_values": [], "samples": []}
-        columns.append(column.model_copy(update=facts))
+        columns += [column.model_copy(update=facts), *known_parts(column, before)]
     return entry.model_copy(
         update={
             "columns": columns, "row_count": before.row_count, "row_count_is_exact": before.row_count_is_exact,

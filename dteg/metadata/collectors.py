@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 from dteg.metadata.gate import Dialect
-from dteg.metadata.models import Engine, TableEntry
+from dteg.metadata.models import ColumnEntry, Engine, TableEntry
 from dteg.metadata.probers import Prober
 
 # Tables up to so many rows are read whole.
@@ -58,12 +58,14 @@ class Sample:
         whole: Whether these are all rows.
         rows: Of the table: exact if `whole`.
         statistics: By column, where the server has some.
+        parts: Of columns of documents, by column.
     """
 
     columns: dict[str, list[Any]]
     whole: bool
     rows: int | None
     statistics: dict[str, Statistics] = field(default_factory=dict)
+    parts: dict[str, list[ColumnEntry]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,11 @@ class Collector(Protocol):
         ...
 
     def query_log(self) -> Sequence[Logged]:
-        """Return the statements that ran most often; none where there is no log."""
+        """Return the statements that ran most often; none where nobody reads the log of such a database.
+
+        Raises:
+            EnvironmentProblemError: There is no log, or it may not be read; with what to do.
+        """
         ...
 
     @property

@@ -20,8 +20,8 @@ _MASKS = (
 def wanted_examples(
     notes: Iterable[ExampleNote], dbt: Mapping[str, DbtTable], dialect: Dialect
 ) -> list[Example]:  # fmt: skip
-    """Return the examples of people and dbt, not yet proved; of the same question and SQL one."""
-    said: list[tuple[str, str, Origin]] = [(note.question, note.sql, "human") for note in notes]
+    """Return the examples of the file and of dbt, not yet proved; of the same question and SQL one."""
+    said: list[tuple[str, str, Origin]] = [(note.question, note.sql, note.origin) for note in notes]
     said += [(question, text, "dbt") for table in dbt.values() for question, text in table.examples]
     found: dict[str, Example] = {}
     for question, text, origin in said:

@@ -6,24 +6,30 @@ and another one to the server. Then the server plans it, and runs it in a read-o
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import OptimizeError, SqlglotError
+from sqlglot.optimizer.normalize_identifiers import normalize_identifiers
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import Scope, traverse_scope
 from sqlglot.schema import MappingSchema
 
-from dteg.metadata.allowed import FORBIDDEN, FUNCTIONS, NAMED
+from dteg.metadata.allowed import FORBIDDEN, functions_of, named_of
 from dteg.metadata.models import Status, TableEntry, Verdict, canonical_json, sha256
 from dteg.metadata.probers import Limits, Prober, Ran
 
-Dialect = Literal["postgres", "mysql"]
+Dialect = Literal["postgres", "mysql", "bigquery", "snowflake"]
 MAX_SQL_CHARACTERS = 20_000
 MAX_NODES = 4_000
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
+# What servers make of names without quotes.
+_FOLDS: Mapping[str, Callable[[str], str]] = {"postgres": str.lower, "snowflake": str.upper}
+
+# What stands before a part of a column.
+_PARTS = {"bigquery": ".", "snowflake": ":"}
 
 
 class _RefusedError(Exception):
@@ -55,7 +61,8 @@ def check_sql(
     limits = limits or Limits()
     try:
         query = _one_query(sql, dialect)
-        _refuse_forbidden(query)
+        query = _settled(query, dialect)
+        _refuse_forbidden(query, dialect)
         tables = _qualified_tables(query, entries, dialect)
         used = _used_columns(query, tables, dialect)
     except _RefusedError as error:
@@ -73,7 +80,7 @@ def skeleton(sql: str, dialect: Dialect) -> str:
     """Return a query with `?` for each of its values; the text itself if it cannot be read."""
     try:
         query = sqlglot.parse_one(sql, dialect=dialect)
-    except SqlglotError:
+    except (SqlglotError, RecursionError):
         return sql
     for literal in list(query.find_all(exp.Literal)):
         literal.replace(exp.Placeholder())
@@ -84,7 +91,7 @@ def difficulty(sql: str, dialect: Dialect) -> Literal["easy", "medium", "hard"]:
     """Say how much a query does at once: joins, windows and queries within it count."""
     try:
         query = sqlglot.parse_one(sql, dialect=dialect)
-    except SqlglotError:
+    except (SqlglotError, RecursionError):
         return "hard"
     weight = sum(1 for _ in query.find_all(exp.Join, exp.Window, exp.Subquery, exp.CTE, exp.SetOperation))
     return "easy" if weight == 0 else "medium" if weight <= 2 else "hard"
@@ -131,18 +138,32 @@ def _one_query(sql: str, dialect: Dialect) -> exp.Expression:
     return query
 
 
-def _refuse_forbidden(query: exp.Expression) -> None:
+def _settled(query: exp.Expression, dialect: Dialect) -> exp.Expression:
+    """Write what the clouds' servers make of names and texts: the same, but plainer."""
+    if dialect == "snowflake":
+        return normalize_identifiers(query, dialect=dialect)
+    if dialect == "bigquery":  # patterns are usually written as r'...'
+        for node in list(query.find_all(exp.RawString)):
+            node.replace(exp.Literal.string(node.this))
+    return query
+
+
+def _refuse_forbidden(query: exp.Expression, dialect: Dialect) -> None:
+    functions, named = functions_of(dialect), named_of(dialect)
     for node in query.walk():
         name = type(node).__name__
         if isinstance(node, FORBIDDEN):
             raise _RefusedError(f"{name.upper()} is not allowed in a query")
         if isinstance(node, exp.Anonymous):
-            if node.name.lower() not in NAMED:
+            if node.name.lower() not in named:
                 raise _RefusedError(f"the function {node.name} is not allowed")
-        elif isinstance(node, exp.Func) and name not in FUNCTIONS:
+        elif isinstance(node, exp.Func) and name not in functions:
             raise _RefusedError(f"the function {node.sql_name().lower()} is not allowed")
         if isinstance(node, exp.Dot) and isinstance(node.expression, exp.Func):
             raise _RefusedError("functions of a schema are not allowed")
+        if isinstance(node, exp.TableFromRows) and not isinstance(node.this, exp.Explode):
+            # Of a text it would be the table of that name.
+            raise _RefusedError("TABLE(...) is not allowed but of FLATTEN")
         if isinstance(node, exp.DataType) and node.this in _ODD_TYPES:
             raise _RefusedError(f"the type {node.sql()} is not allowed")
         if isinstance(node, exp.CTE) and node.alias.lower().startswith("pg_"):
@@ -203,15 +224,20 @@ def _entry(table: exp.Table, entries: Sequence[TableEntry], dialect: Dialect) ->
 def _folded(identifier: object, dialect: Dialect) -> str:
     if not isinstance(identifier, exp.Identifier):
         return ""
-    fold = dialect == "postgres" and not identifier.args.get("quoted")
-    return identifier.name.lower() if fold else identifier.name
+    if identifier.args.get("quoted"):
+        return identifier.name
+    fold = _FOLDS.get(dialect, str)
+    return fold(identifier.name)
 
 
 def _used_columns(query: exp.Expression, tables: Sequence[TableEntry], dialect: Dialect) -> set[str]:
     """Return `table_id.column` of all that is read; refuse what does not exist."""
     mapping: dict[str, dict[str, dict[str, str]]] = {}
     for each in tables:
-        mapping.setdefault(each.schema_name, {})[each.name] = {column.name: "text" for column in each.columns}
+        names = [column.name for column in each.columns if not is_part(column.name, dialect)]
+        mapping.setdefault(each.schema_name, {})[each.name] = {
+            _caseless(name, dialect): "text" for name in names
+        }
     schema = MappingSchema(dict(mapping), dialect=dialect, normalize=False)
     _fold_columns(query, tables, dialect)
     try:
@@ -225,8 +251,31 @@ def _used_columns(query: exp.Expression, tables: Sequence[TableEntry], dialect: 
         for column in scope.columns:
             source = scope.sources.get(column.table)
             if isinstance(source, exp.Table):
-                used.add(f"{source.db}.{source.name}.{column.name}")
-    return used & {f"{each.table_id}.{column.name}" for each in tables for column in each.columns}
+                used.add(name := f"{source.db}.{source.name}.{column.name}")
+                used |= _parts(column, name)
+    known = {f"{each.table_id}.{column.name}" for each in tables for column in each.columns}
+    folded = {_caseless(name, dialect) for name in used}
+    return {name for name in known if _caseless(name, dialect) in folded}
+
+
+def is_part(name: str, dialect: str) -> bool:
+    """Say whether a column of the cache is a part of another one: `address.city`, `payload:city`."""
+    return _PARTS.get(dialect, "\0") in name
+
+
+def _parts(column: exp.Column, name: str) -> set[str]:
+    """Return the names of the parts of a record that are read: `address.city` of `address`."""
+    found, node = set(), column.parent
+    while isinstance(node, exp.Dot) and isinstance(node.expression, exp.Identifier):
+        name = f"{name}.{node.expression.name}"
+        found.add(name)
+        node = node.parent
+    return found
+
+
+def _caseless(name: str, dialect: Dialect) -> str:
+    """Return a name as the parser compares it: BigQuery finds columns whatever their case."""
+    return name.lower() if dialect == "bigquery" else name
 
 
 def _fold_columns(query: exp.Expression, tables: Sequence[TableEntry], dialect: Dialect) -> None:

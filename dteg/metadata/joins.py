@@ -10,6 +10,7 @@ from sqlglot.errors import SqlglotError
 from dteg.metadata.collectors import Found, Inclusion, Logged
 from dteg.metadata.gate import Dialect
 from dteg.metadata.models import ForeignKeyEntry, TableEntry
+from dteg.metadata.querylog import readable
 
 MAX_CHECKS = 400
 _PER_COLUMN = 3
@@ -105,7 +106,7 @@ def from_log(
     joined: Counter[tuple[str, str, str, str]] = Counter()
     for logged in log:
         try:
-            query = sqlglot.parse_one(logged.sql, dialect=dialect)
+            query = sqlglot.parse_one(readable(logged.sql, dialect), dialect=dialect)
         except (SqlglotError, RecursionError):
             continue
         aliases = {}

@@ -16,7 +16,7 @@ FORMAT_VERSION = "2.2"
 MAX_TOP_VALUES = 20
 KEPT_VERSIONS = 30
 
-Engine = Literal["postgresql", "mysql"]
+Engine = Literal["postgresql", "mysql", "bigquery", "snowflake"]
 Status = Literal["valid", "stale", "broken"]
 Origin = Literal["human", "dbt", "querylog", "llm"]
 
@@ -271,6 +271,7 @@ class CacheManifest(CacheModel):
         rejected: Examples that did not pass the gate; they are in no table, and nobody may use them.
         rollback_of: The version whose tables these are, if it is not a newly collected one.
         history: The versions before, newest first, that can be returned to.
+        signature: See `dteg.metadata.client.signatures`; null for none.
     """
 
     generated_at: datetime
@@ -285,6 +286,7 @@ class CacheManifest(CacheModel):
     stats: dict[str, float] = {}
     rollback_of: int | None = None
     history: list[VersionEntry] = []
+    signature: dict[str, Any] | None = None
 
     def sealed(self) -> Self:
         """Return it with its checksum."""
@@ -326,7 +328,7 @@ class Verdict(CacheModel):
 class Alert(CacheModel):
     """What is wrong with the cache as a whole."""
 
-    name: Literal["expired", "examples_invalid", "score_dropped"]
+    name: Literal["expired", "expires_soon", "examples_invalid", "score_dropped"]
     message: str
 
 
@@ -337,6 +339,7 @@ class CollectReport(CacheModel):
         tables_read: Tables whose data was looked at; the others are as they were.
         published: Whether there is a new version; not if nothing differs.
         removed: Tables that are gone.
+        query_log: What was learnt from the query log, or why nothing was.
     """
 
     source: str
@@ -349,7 +352,37 @@ class CollectReport(CacheModel):
     quality: Quality = Quality()
     alerts: list[Alert] = []
     problems: list[str] = []
+    query_log: str = ""
     seconds: float = 0.0
+
+
+class Refusal(CacheModel):
+    """A proposed example that is not added, and why."""
+
+    table: str
+    question: str
+    sql: str
+    why: str
+
+
+class SuggestReport(CacheModel):
+    """What a model proposed, and what became of it.
+
+    Attributes:
+        tables: Tables that it was asked about.
+        proposed: Examples that it proposed.
+        added: Those that were proved and added to `metadata/examples.yaml`.
+        refused: Those that were not.
+        failures: Tables about which it gave no answer.
+    """
+
+    source: str
+    model: str
+    tables: int = 0
+    proposed: int = 0
+    added: list[Example] = []
+    refused: list[Refusal] = []
+    failures: list[str] = []
 
 
 class QualityReport(CacheModel):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from dteg.core.errors import PermanentError
+from dteg.core.errors import EnvironmentProblemError, PermanentError
 from dteg.core.secrets import redact
 from dteg.metadata.collectors import READ_TIMEOUT_S, SAMPLE_ROWS, Found, Inclusion, Logged, Sample
 from dteg.metadata.forms import described
@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     import pymysql
 
 _CHANGED = "SELECT table_name, CONCAT(update_time), data_length FROM information_schema.tables WHERE table_schema = %s"
+# Of the statements that ran most often: constants are `?` in them.
+_LOG = (
+    "SELECT digest_text, count_star FROM performance_schema.events_statements_summary_by_digest "
+    "WHERE schema_name = %s AND (digest_text LIKE 'SELECT %%' OR digest_text LIKE 'WITH %%') "
+    "ORDER BY count_star DESC LIMIT 500"
+)
 _UNREAD = (
     "binary",
     "varbinary",
@@ -108,9 +114,9 @@ class MysqlCollector:
         """See `Collector.is_included`."""
         column, ref = quoted(wanted.column), quoted(wanted.ref_column)
         text = (
-            f"SELECT COUNT(*), SUM(NOT EXISTS (SELECT 1 FROM {_name(wanted.ref_table.entry)} r WHERE r.{ref} = v.{column})) "  # noqa: S608 - quoted
+            f"SELECT COUNT(*), SUM(NOT EXISTS (SELECT 1 FROM {_name(wanted.ref_table.entry)} r WHERE r.{ref} = dteg_v.{column})) "  # noqa: S608 - quoted
             f"FROM (SELECT DISTINCT {column} FROM {_name(wanted.table.entry)} WHERE {column} IS NOT NULL "
-            f"LIMIT {_INCLUSION_VALUES}) v"
+            f"LIMIT {_INCLUSION_VALUES}) dteg_v"
         )
         try:
             (values, missing), *_ = self._read(text, _INCLUSION_TIMEOUT_S)
@@ -119,8 +125,21 @@ class MysqlCollector:
         return None if not values else not missing
 
     def query_log(self) -> Sequence[Logged]:
-        """See `Collector.query_log`: none."""
-        return []
+        """See `Collector.query_log`: the digests of the performance schema, where it is on and may be read."""
+        import pymysql
+
+        try:
+            ((is_on,),) = self._rows("SELECT @@performance_schema")
+            if not is_on:
+                raise EnvironmentProblemError(
+                    "performance_schema is off, so there is no query log: start the server with performance_schema=ON"
+                )
+            rows = self._rows(_LOG, self._database)
+        except pymysql.err.MySQLError as error:
+            raise EnvironmentProblemError(
+                f"the query log cannot be read: {redact(str(error.args[-1]))}; GRANT SELECT ON performance_schema.*"
+            ) from None
+        return [Logged(str(text), int(calls)) for text, calls in rows]
 
     def _read(self, text: str, timeout_s: float) -> list[Any]:
         import pymysql

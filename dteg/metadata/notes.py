@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -48,6 +49,9 @@ class ExampleNote(ConfigModel):
     question: str = Field(min_length=3, max_length=1_000, description="As people ask it.")
     sql: str = Field(min_length=6, max_length=20_000, description="One SELECT.")
     source: str = Field("warehouse", description="Name of the source.")
+    origin: Literal["human", "llm"] = Field(
+        "human", description="Who wrote it: `llm` for what a model proposed (`dteg metadata suggest`)."
+    )
 
 
 class TablesFile(ConfigModel):
@@ -60,6 +64,10 @@ class ExamplesFile(ConfigModel):
     """The whole `examples.yaml`."""
 
     examples: list[ExampleNote] = Field([], max_length=_MAX_EXAMPLES, description="Examples in any order.")
+    query_log: bool = Field(True, description="Take examples from the query logs of databases too.")
+    left_out: list[str] = Field(
+        [], max_length=_MAX_EXAMPLES, description="Ids of examples of query logs that nobody wants."
+    )
 
 
 def table_notes(project: Project, source: str) -> dict[str, TableNote]:
@@ -81,11 +89,19 @@ def example_notes(project: Project, source: str) -> list[ExampleNote]:
     Raises:
         ConfigError: The file is wrong; with the line.
     """
+    return [note for note in examples_file(project).examples if note.source == source]
+
+
+def examples_file(project: Project) -> ExamplesFile:
+    """Return the whole `examples.yaml`; an empty one without the file.
+
+    Raises:
+        ConfigError: The file is wrong; with the line.
+    """
     path = project.root / FOLDER / EXAMPLES
     if not path.is_file():
-        return []
-    notes = validate(read(path, _shown(project, path)), ExamplesFile).examples
-    return [note for note in notes if note.source == source]
+        return ExamplesFile.model_validate({})
+    return validate(read(path, _shown(project, path)), ExamplesFile)
 
 
 def append_example(project: Project, note: ExampleNote) -> Path:
@@ -104,6 +120,8 @@ def append_example(project: Project, note: ExampleNote) -> Path:
     lines += [f"      {line}".rstrip() for line in note.sql.strip().splitlines()]
     if note.source != "warehouse":
         lines.append(f"    source: {_quoted(note.source)}")
+    if note.origin != "human":
+        lines.append(f"    origin: {note.origin}")
     head = before.rstrip() or "examples:"
     if head.endswith("examples: []"):
         head = head.removesuffix(" []")

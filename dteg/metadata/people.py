@@ -22,6 +22,7 @@ _VALUES = {
 }
 # One address among notes is enough to leave the notes out.
 _SHARE = 0.02
+_PARTS = str.maketrans("-.: ", "____")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -32,12 +33,20 @@ def about_people(name: str, values: Sequence[str]) -> str | None:
         name: Of the column.
         values: Some of its values as text.
     """
-    if match := _NAMES.search(_CAMEL.sub("_", name).replace("-", "_").replace(" ", "_")):
+    if match := _NAMES.search(_CAMEL.sub("_", name).translate(_PARTS)):
         return match[2].lower()
     for kind, form in _VALUES.items():
         hits = sum(1 for value in values if form.search(value)) if kind == "email" else sum(
             1 for value in values if form.fullmatch(value)
         )  # fmt: skip
         if values and hits > _SHARE * len(values):
+            return kind
+    return None
+
+
+def value_about_people(text: str) -> str | None:
+    """Return what a single value tells of somebody, such as `email`; None if it does not seem to."""
+    for kind, form in _VALUES.items():
+        if form.search(text) if kind == "email" else form.fullmatch(text):
             return kind
     return None

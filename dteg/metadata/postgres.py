@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import psycopg
 from psycopg import sql
 
-from dteg.core.errors import PermanentError
+from dteg.core.errors import EnvironmentProblemError, PermanentError
 from dteg.core.postgres import translate
 from dteg.core.queries import load_queries
 from dteg.metadata.collectors import READ_TIMEOUT_S, SAMPLE_ROWS, Found, Inclusion, Logged, Sample, Statistics
@@ -43,6 +43,7 @@ _PLAIN = (
     "time",
     "timestamp",
 )
+_HIDDEN = "<insufficient privilege>"
 _INCLUSION_VALUES = 500
 _INCLUSION_TIMEOUT_S = 2.0
 Connection = psycopg.Connection[Any]
@@ -110,9 +111,9 @@ class PostgresCollector:
         """See `Collector.is_included`."""
         column, ref = sql.Identifier(wanted.column), sql.Identifier(wanted.ref_column)
         text = sql.SQL(
-            "SELECT count(*), count(*) FILTER (WHERE NOT EXISTS (SELECT FROM {ref_table} r WHERE r.{ref} = v.{column})) "
+            "SELECT count(*), count(*) FILTER (WHERE NOT EXISTS (SELECT FROM {ref_table} r WHERE r.{ref} = dteg_v.{column})) "
             "FROM (SELECT DISTINCT {column} FROM (SELECT {column} FROM {table} WHERE {column} IS NOT NULL LIMIT 20000) t "
-            "LIMIT {most}) v"
+            "LIMIT {most}) dteg_v"
         ).format(
             ref_table=_name(wanted.ref_table.entry), table=_name(wanted.table.entry), column=column, ref=ref,
             most=sql.Literal(_INCLUSION_VALUES),
@@ -127,9 +128,21 @@ class PostgresCollector:
         """See `Collector.query_log`: pg_stat_statements, where the extension is there and may be read."""
         try:
             rows = self._connection.execute(_QUERIES["query_log"].encode()).fetchall()
-        except psycopg.errors.DatabaseError:
-            return []
-        return [Logged(text, calls) for text, calls in rows]
+        except psycopg.errors.UndefinedTable:
+            raise EnvironmentProblemError(
+                "pg_stat_statements is not installed in this database: add it to shared_preload_libraries, "
+                "then run CREATE EXTENSION pg_stat_statements"
+            ) from None
+        except psycopg.errors.DatabaseError as error:
+            raise EnvironmentProblemError(
+                f"pg_stat_statements cannot be read: {translate(error, COMPONENT)}"
+            ) from None
+        hidden = sum(text == _HIDDEN for text, _ in rows)
+        if hidden == len(rows) > 0:
+            raise EnvironmentProblemError(
+                "pg_stat_statements shows no statements to this user: GRANT pg_read_all_stats TO it"
+            )
+        return [Logged(text, calls) for text, calls in rows if text != _HIDDEN]
 
     def _read(self, text: sql.Composed, timeout_s: float) -> list[Any]:
         self._reads += 1

@@ -32,5 +32,5 @@ WHERE s.schemaname = %(schema)s AND s.tablename = %(name)s AND NOT s.inherited
 -- The statements that ran most often.
 SELECT s.query, s.calls::int8
 FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid
-WHERE d.datname = current_database() AND s.query ~* '^\s*(select|with)\y'
+WHERE d.datname = current_database() AND (s.query ~* '^\s*(select|with)\y' OR s.query = '<insufficient privilege>')
 ORDER BY s.calls DESC LIMIT 500

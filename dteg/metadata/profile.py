@@ -9,6 +9,7 @@ from typing import Any
 
 from dteg.metadata.collectors import Sample, Statistics
 from dteg.metadata.models import MAX_TOP_VALUES, ColumnEntry, TableEntry, TopValue
+from dteg.metadata.parts import with_parts
 from dteg.metadata.people import about_people
 
 # A column with more different values than this is no list of categories.
@@ -24,9 +25,10 @@ _CODE = re.compile(r"[A-Za-z0-9._:/-]+")
 def profiled(entry: TableEntry, sample: Sample) -> TableEntry:
     """Return a table with what its rows say."""
     columns = [_profiled(column, sample) for column in entry.columns]
-    return entry.model_copy(
+    done = entry.model_copy(
         update={"columns": columns, "row_count": sample.rows, "row_count_is_exact": sample.whole}
     )
+    return with_parts(done, sample.parts) if sample.parts else done
 
 
 def unread(entry: TableEntry, row_estimate: int | None) -> TableEntry:

@@ -1,25 +1,33 @@
 """Publishing a version: the objects of the tables first, the manifest last; and going back to an older version."""
 
+import json
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from pathlib import Path
 from urllib.parse import quote
 
 from pydantic import ValidationError
 
 from dteg.core.clock import Clock, utc_now
-from dteg.core.errors import ConflictError, InputError, NotFoundError
+from dteg.core.errors import ConfigError, ConflictError, InputError, NotFoundError
+from dteg.core.places import write_whole
+from dteg.metadata.client.documents import GZIP, unpacked
+from dteg.metadata.client.signatures import signature_of, verify
 from dteg.metadata.models import (
     KEPT_VERSIONS,
     CacheManifest,
     ManifestTable,
     TableDocument,
     VersionEntry,
+    canonical_json,
+    checksum_of,
     sha256,
     stored,
 )
 from dteg.metadata.store import Store, Stored
+from dteg.signing import SigningKey
 
 MANIFEST = "manifest.json"
 # A day, and some hours for a run that comes late.
@@ -37,12 +45,16 @@ class Publisher:
         clock: The time.
         keep: Versions that can be returned to, the current one included.
         repair: Go on where the manifest is broken, as if there was none.
+        key: Signs manifests; then one that this key did not sign is broken.
+        gzip: Pack the objects of tables; older readers do not understand those.
     """
 
     def __init__(
-        self, store: Store, clock: Clock = utc_now, keep: int = KEPT_VERSIONS, *, repair: bool = False
-    ) -> None:
+        self, store: Store, clock: Clock = utc_now, keep: int = KEPT_VERSIONS, *, repair: bool = False,
+        key: SigningKey | None = None, gzip: bool = False,
+    ) -> None:  # fmt: skip
         self.store, self._clock, self._keep, self._repair = store, clock, keep, repair
+        self._key, self._gzip = key, gzip
 
     def current(self) -> CacheManifest | None:
         """Return the manifest; None if nothing has been published.
@@ -67,10 +79,11 @@ class Publisher:
                 "its bytes are not those that were published; collect again with --full", source=place
             )
         try:
-            document = TableDocument.model_validate_json(found.data)
+            plain = unpacked(found.data, place) if found.data.startswith(GZIP) else found.data
+            document = TableDocument.model_validate_json(plain)
         except ValidationError as error:
             raise InputError(f"it is no table of a cache: {_first(error)}", source=place) from None
-        if not document.is_sound() or document.table.table_id != table.table_id:
+        if not _is_sound(plain) or document.table.table_id != table.table_id:
             raise InputError("its checksum is wrong; collect again with --full", source=place)
         return document
 
@@ -94,7 +107,7 @@ class Publisher:
         """
         tables = dict(kept)
         for document in changed:
-            entry, data = packed(document, probes.get(document.table.table_id, ""))
+            entry, data = packed(document, probes.get(document.table.table_id, ""), gzip=self._gzip)
             # Also if it is there already: it may be about to be pruned.
             self.store.write(entry.file, data)
             tables[entry.table_id] = entry
@@ -119,7 +132,9 @@ class Publisher:
             raise NotFoundError(f"there is no version {version} to return to; there are: {names}")
         place = f"{self.store.uri}/{found.file}"
         held = self.store.read(found.file)
-        if held is None or sha256(held.data) != found.sha256:
+        if (
+            held is None or sha256(held.data) != found.sha256
+        ):  # a signed manifest names this hash, so its key counts
             raise InputError("it is gone, or not what was published; choose another version", source=place)
         old = read_manifest(held.data, place)
         documents = [self.document(table) for table in old.tables]
@@ -174,13 +189,15 @@ class Publisher:
                 self.store.write(entry.file, held.data)
                 history = [entry, *before.history][: self._keep - 1]
             manifest = make(before)
-            made = manifest.model_copy(
-                update={
-                    "cache_version": (before.cache_version if before else self._newest()) + 1,
-                    "expires_at": manifest.generated_at + EXPIRES,
-                    "history": history,
-                }
-            ).sealed()
+            made = self._sealed(
+                manifest.model_copy(
+                    update={
+                        "cache_version": (before.cache_version if before else self._newest()) + 1,
+                        "expires_at": manifest.generated_at + EXPIRES,
+                        "history": history,
+                    }
+                )
+            )
             if self.store.replace(MANIFEST, stored(made), held.tag if held else None):
                 return made
         raise ConflictError("somebody else publishes to this place all the time; try again")
@@ -206,17 +223,33 @@ class Publisher:
             "tables": tables,
             "quality": manifest.quality,
         }
-        made = now.model_copy(update=facts).sealed()
+        made = self._sealed(now.model_copy(update=facts))
         self.store.replace(MANIFEST, stored(made), held.tag)
         return made
 
+    def _sealed(self, manifest: CacheManifest) -> CacheManifest:
+        """Return it signed, if there is a key, and with its checksum."""
+        plain = manifest.model_copy(update={"signature": None})
+        signature = (
+            signature_of(plain.model_dump(mode="json", by_alias=True), self._key) if self._key else None
+        )
+        return plain.model_copy(update={"signature": signature}).sealed()
+
     def _read(self, held: Stored | None) -> CacheManifest | None:
+        if held is None:
+            return None
+        place = f"{self.store.uri}/{MANIFEST}"
         try:
-            return read_manifest(held.data, f"{self.store.uri}/{MANIFEST}") if held else None
+            found = read_manifest(held.data, place)
+            if self._key:
+                verify(json.loads(held.data), self._key.public, place)
         except InputError:
             if self._repair:
                 return None
             raise
+        if found.signature and not self._key:
+            raise ConfigError(f"{place} is signed, and no key is given: set DTEG_METADATA_KEY to its file")
+        return found
 
     def _newest(self) -> int:
         """Return the number of the newest version that was kept; 0 if there is none."""
@@ -224,13 +257,31 @@ class Publisher:
         return max((int(name[:6]) for name in names if name[:6].isdigit()), default=0)
 
 
-def packed(document: TableDocument, probe: str = "") -> tuple[ManifestTable, bytes]:
+def write_export(path: Path, manifest: CacheManifest, documents: Sequence[TableDocument]) -> int:
+    """Write a version to a folder as plain files, with the JSON Schema of tables; return the number of tables.
+
+    Args:
+        path: The folder; files of the same names are replaced.
+        manifest: The version.
+        documents: Its tables.
+    """
+    for document in documents:
+        write_whole(path / "tables" / f"{_safe(document.table.table_id)}.json", stored(document))
+    write_whole(path / "manifest.json", stored(manifest))
+    write_whole(path / "table.schema.json", canonical_json(TableDocument.model_json_schema(by_alias=True)))
+    return len(documents)
+
+
+def packed(document: TableDocument, probe: str = "", *, gzip: bool = False) -> tuple[ManifestTable, bytes]:
     """Return the bytes of a table and how the manifest names them."""
+    from gzip import compress
+
     sealed = document.sealed()
-    data = stored(sealed)
+    # Without a time in it: the same table gives the same bytes.
+    data = compress(stored(sealed), 6, mtime=0) if gzip else stored(sealed)
     table, digest = sealed.table, sha256(data)
     entry = ManifestTable(
-        table_id=table.table_id, file=f"tables/{_safe(table.table_id)}/{digest}.json", sha256=digest, bytes=len(data),
+        table_id=table.table_id, file=f"tables/{_safe(table.table_id)}/{digest}.json{'.gz' * gzip}", sha256=digest, bytes=len(data),
         fingerprint_sha256=table.fingerprint_sha256, probe=probe, row_count=table.row_count, columns=len(table.columns),
         examples=len(document.examples), description=table.description[:500],
     )  # fmt: skip
@@ -249,11 +300,17 @@ def read_manifest(data: bytes, place: str) -> CacheManifest:
         raise InputError(f"it is no manifest of a cache: {_first(error)}", source=place) from None
     if manifest.format_version.partition(".")[0] != "2":
         raise InputError(f"format {manifest.format_version} is newer than this dteg", source=place)
-    if not manifest.is_sound():
+    if not _is_sound(data):
         raise InputError(
             "its checksum is wrong: somebody changed it; collect again with --full", source=place
         )
     return manifest
+
+
+def _is_sound(data: bytes) -> bool:
+    """Whether the checksum fits: of what was stored, whatever keys this version of the format knows."""
+    found = json.loads(data)
+    return isinstance(found, dict) and found.get("content_sha256") == checksum_of(found)
 
 
 def _version(manifest: CacheManifest, data: bytes) -> VersionEntry:

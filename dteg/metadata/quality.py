@@ -1,12 +1,14 @@
 """How good a cache is, and what should be done about it."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from dteg.metadata.models import Alert, CacheManifest, Example, Quality, TableEntry
 
 LEAST_VALID_PCT = 95.0
 MOST_DROP = 5.0
+# A daily collection is some hours late then, and there is time left to do something.
+SOON = timedelta(hours=4)
 
 
 def measured(
@@ -51,12 +53,8 @@ def alerts(
         now: The time.
         score_before: Of the version before; None if there is none.
     """
-    found = []
-    if manifest.expires_at and now > manifest.expires_at:
-        hours = quality.freshness_h
-        found.append(
-            Alert(name="expired", message=f"collected {hours:.0f} hours ago; run: dteg metadata collect")
-        )
+    old = expiry(manifest, now)
+    found = [old] if old else []
     if quality.examples_valid_pct < LEAST_VALID_PCT:
         bad = len(manifest.rejected)
         found.append(
@@ -72,6 +70,18 @@ def alerts(
             )
         )
     return found
+
+
+def expiry(manifest: CacheManifest, now: datetime) -> Alert | None:
+    """Return what is to be said of the age of a cache; None if there is time left for the next collection."""
+    if manifest.expires_at is None or now <= manifest.expires_at - SOON:
+        return None
+    run = f"collected {(now - manifest.generated_at).total_seconds() / 3600:.0f} hours ago; run: dteg metadata collect {manifest.source.name}"
+    if now > manifest.expires_at:
+        return Alert(name="expired", message=f"it has expired, {run}")
+    return Alert(
+        name="expires_soon", message=f"it expires at {manifest.expires_at:%Y-%m-%d %H:%M} UTC, {run}"
+    )
 
 
 def _percent(part: int, whole: int, of_nothing: float = 0.0) -> float:

@@ -9,6 +9,7 @@ from dteg.core.control import session
 from dteg.core.errors import NotAvailableError
 from dteg.core.postgres import connect, translated
 from dteg.core.project import Project
+from dteg.metadata.clouds import BigQueryPlace, CloudSource, cloud_source, place_of
 from dteg.metadata.collectors import Collector
 from dteg.metadata.models import SourceInfo, sha256
 from dteg.metadata.postgres import PostgresCollector
@@ -25,7 +26,7 @@ def reached(project: Project, source: str, now: datetime) -> Iterator[tuple[Coll
 
     Args:
         project: Whose.
-        source: `warehouse`, or the name of a source of kind postgres or mysql.
+        source: `warehouse`, or the name of a source of kind postgres or mysql, or of `metadata/sources.yaml`.
         now: The time.
 
     Raises:
@@ -36,6 +37,10 @@ def reached(project: Project, source: str, now: datetime) -> Iterator[tuple[Coll
     if source == WAREHOUSE:
         with _postgres(project.warehouse_url(), [], now) as collector:
             yield collector, _info(source, collector, project.warehouse_url())
+        return
+    if (cloud := cloud_source(project, source)) is not None:
+        with reached_cloud(cloud, now) as found:
+            yield found
         return
     from dteg.sources.definitions import Definitions
     from dteg.sources.mysql import MysqlLinker
@@ -55,7 +60,47 @@ def reached(project: Project, source: str, now: datetime) -> Iterator[tuple[Coll
             inner = MysqlCollector(connection, linker.server(link).database, now, known.patterns)
             yield inner, _info(source, inner, link.url)
     else:
-        raise NotAvailableError(f"metadata of a source of kind {known.kind}; postgres and mysql are there")
+        raise NotAvailableError(
+            f"metadata of a source of kind {known.kind}; postgres and mysql are there, and BigQuery and Snowflake "
+            "by metadata/sources.yaml"
+        )
+
+
+@contextlib.contextmanager
+def reached_cloud(cloud: CloudSource, now: datetime) -> Iterator[tuple[Collector, SourceInfo]]:
+    """Connect to a warehouse in the cloud.
+
+    Args:
+        cloud: Which one.
+        now: The time.
+
+    Raises:
+        ConfigError: Its URL is wrong, or there are no credentials.
+        MissingExtraError: The library for it is not installed.
+        TransientError: It does not answer.
+    """
+    place = place_of(cloud)
+    if isinstance(place, BigQueryPlace):
+        from dteg.metadata.bigquery import BigQueryCollector
+        from dteg.metadata.bigquery_jobs import client_of
+
+        with contextlib.closing(client_of(place)) as client:
+            bigquery = BigQueryCollector(client, place.dataset, place.max_bytes, now, cloud.tables)
+            yield bigquery, _cloud_info(cloud, bigquery, f"{place.endpoint}/{place.project}/{place.dataset}")
+        return
+    from dteg.metadata.snowflake import SnowflakeCollector
+    from dteg.metadata.snowflake_session import Session
+
+    with contextlib.closing(Session(place)) as own:
+        snowflake = SnowflakeCollector(own, place, now, cloud.tables)
+        where = f"{place.endpoint}/{place.account}/{place.database}/{place.schema}"
+        yield snowflake, _cloud_info(cloud, snowflake, where)
+
+
+def _cloud_info(cloud: CloudSource, collector: Collector, place: str) -> SourceInfo:
+    return SourceInfo(
+        name=cloud.name, engine=collector.engine, dialect=collector.dialect, uri_fingerprint=sha256(place.encode())[:16]
+    )  # fmt: skip
 
 
 @contextlib.contextmanager

@@ -3,14 +3,17 @@
 import contextlib
 import os
 import re
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 
+from dteg.ai import Model
 from dteg.core.clock import Clock, utc_now
-from dteg.core.errors import DtegError, InputError, NotFoundError
-from dteg.core.places import write_whole
+from dteg.core.errors import ConfigError, DtegError, InputError, NotFoundError
 from dteg.core.project import Project
 from dteg.core.suggest import did_you_mean
+from dteg.core.yaml import read, validate
 from dteg.metadata import quality
 from dteg.metadata.collect import Collection, Inputs, Progress
 from dteg.metadata.dbt import dbt_tables
@@ -22,21 +25,24 @@ from dteg.metadata.models import (
     CollectReport,
     Example,
     QualityReport,
+    SuggestReport,
     TableDocument,
     Verdict,
     VersionEntry,
-    canonical_json,
-    stored,
 )
-from dteg.metadata.notes import ExampleNote, append_example, example_notes, table_notes
+from dteg.metadata.notes import ExampleNote, append_example, example_notes, examples_file, table_notes
 from dteg.metadata.probers import Limits
-from dteg.metadata.publish import Publisher
+from dteg.metadata.publish import Publisher, write_export
 from dteg.metadata.reaching import reached
 from dteg.metadata.store import open_store
+from dteg.metadata.suggest import MOST_PER_TABLE, PER_TABLE, TABLES, Suggesting, chosen_tables
+from dteg.signing import SigningKey
 from dteg.sources.models import WAREHOUSE
 
 _SLUG = re.compile(r"[a-z][a-z0-9_]{0,62}")
 URI_VARIABLE = "DTEG_METADATA_URI"
+KEY_VARIABLE = "DTEG_METADATA_KEY"
+GZIP_VARIABLE = "DTEG_METADATA_GZIP"
 # What a collection can find wrong; that a cache is old it never finds, having just made it.
 _ALERTS = ("examples_invalid", "score_dropped")
 
@@ -48,16 +54,59 @@ class Metadata:
         project: Whose.
         to: Folder or bucket below which they lie; default: DTEG_METADATA_URI, else `.dteg/metadata`.
         clock: The time.
+        key: File of the key that manifests are signed with; default: DTEG_METADATA_KEY, else none.
+        gzip: Pack the objects of tables; default: whether DTEG_METADATA_GZIP is 1.
     """
 
-    def __init__(self, project: Project, to: str = "", clock: Clock = utc_now) -> None:
+    def __init__(
+        self,
+        project: Project,
+        to: str = "",
+        clock: Clock = utc_now,
+        *,
+        key: str = "",
+        gzip: bool | None = None,
+    ) -> None:
         self.project, self._clock = project, clock
         self._to = to or os.environ.get(URI_VARIABLE, "")
+        file = key or os.environ.get(KEY_VARIABLE, "")
+        self._key = SigningKey.load(Path(file).expanduser()) if file else None
+        self._gzip = os.environ.get(GZIP_VARIABLE) == "1" if gzip is None else gzip
 
     @classmethod
     def of(cls, project: Project) -> Self:
         """Return those of a project."""
         return cls(project)
+
+    @property
+    def public_key(self) -> str:
+        """The public part of the key that manifests are signed with; "" without one."""
+        return self._key.public if self._key else ""
+
+    def now(self) -> datetime:
+        """Return the time by the clock of these caches."""
+        return self._clock()
+
+    def sources(self) -> list[str]:
+        """Return the names of all that may have a cache: the warehouse, sources, and those of `metadata/sources.yaml`.
+
+        What cannot be read now is left out.
+        """
+        from dteg.metadata.clouds import FILE, CloudsFile
+        from dteg.sources.models import Kind
+        from dteg.sources.service import Sources
+
+        names, path = [WAREHOUSE], self.project.root / FILE
+        with contextlib.suppress(DtegError):
+            kinds = (Kind.POSTGRES, Kind.MYSQL)
+            names += [each.slug for each in Sources.of(self.project).sources() if each.kind in kinds]
+        with contextlib.suppress(DtegError):
+            names += (
+                [each.name for each in validate(read(path, FILE), CloudsFile).sources]
+                if path.is_file()
+                else []
+            )
+        return list(dict.fromkeys(names))
 
     def uri(self, source: str = WAREHOUSE) -> str:
         """Return where the cache of a source lies: what `MetadataClient` is made with.
@@ -86,22 +135,28 @@ class Metadata:
             InputError: What was published was changed by somebody.
             TransientError: The database does not answer.
         """
-        now = self._clock()
-        notes, examples = table_notes(self.project, source), example_notes(self.project, source)
-        dbt = dbt_tables(self.project) if source == WAREHOUSE else {}
-        publisher = self._publisher(source, repair=full)
+        self.uri(source)  # nobody is told of a source that cannot be
         try:
-            with reached(self.project, source, now) as (collector, info):
-                collection = Collection(
-                    collector, publisher, info, Inputs(notes, examples, dbt), clock=self._clock
-                )
-                report = collection.run(full=full, on_progress=on_progress)
+            report = self._collect(source, full=full, on_progress=on_progress)
         except DtegError as error:
             self._report(source, "publish_failed", str(error))
             raise
         self._report(source, "publish_failed", "")
         self._report_all(source, report.alerts)
+        self._report_fresh(source)
         return report
+
+    def _collect(self, source: str, *, full: bool, on_progress: Progress | None) -> CollectReport:
+        notes, file = table_notes(self.project, source), examples_file(self.project)
+        examples = [note for note in file.examples if note.source == source]
+        dbt = dbt_tables(self.project) if source == WAREHOUSE else {}
+        inputs = Inputs(
+            notes, examples, dbt, file.query_log, frozenset(file.left_out), closed=self._closed(source)
+        )
+        publisher = self._publisher(source, repair=full)
+        with reached(self.project, source, self._clock()) as (collector, info):
+            collection = Collection(collector, publisher, info, inputs, clock=self._clock)
+            return collection.run(full=full, on_progress=on_progress)
 
     def manifest(self, source: str = WAREHOUSE) -> CacheManifest:
         """Return the manifest of the current version.
@@ -172,14 +227,7 @@ class Metadata:
         Returns:
             How many tables.
         """
-        manifest, documents = self.manifest(source), self.documents(source)
-        for document in documents:
-            write_whole(path / "tables" / f"{_file_name(document.table.table_id)}.json", stored(document))
-        write_whole(path / "manifest.json", stored(manifest))
-        write_whole(
-            path / "table.schema.json", canonical_json(TableDocument.model_json_schema(by_alias=True))
-        )
-        return len(documents)
+        return write_export(path, self.manifest(source), self.documents(source))
 
     def examples(self, source: str = WAREHOUSE) -> list[Example]:
         """Return all examples, those that are not valid at the end."""
@@ -201,6 +249,46 @@ class Metadata:
             raise InputError(f"the example does not pass: {example.why}")
         append_example(self.project, ExampleNote(question=example.question, sql=example.sql, source=source))
         return example
+
+    def suggest(
+        self, source: str = WAREHOUSE, *, tables: Sequence[str] = (), per_table: int = PER_TABLE, limit: int = TABLES
+    ) -> SuggestReport:  # fmt: skip
+        """Let the configured model propose examples, prove them, and add those that pass to `metadata/examples.yaml`.
+
+        Args:
+            source: Whose cache.
+            tables: Ids or names; default: those with the fewest examples.
+            per_table: Most examples for each table.
+            limit: Most tables, where none are named.
+
+        Raises:
+            ConfigError: No model is configured, or the file is wrong.
+            NotFoundError: Nothing was collected yet, or there is no such table.
+            TransientError: The database does not answer.
+        """
+        model = Model.configured()
+        if model is None:
+            raise ConfigError(
+                "no model is configured; set DTEG_AI_MODEL, and DTEG_AI_URL for one that is not OpenAI's"
+            )
+        entries = [document.table for document in self.documents(source)]
+        known = self.examples(source)
+        named = [self.show(name, source).table.table_id for name in tables]
+        with reached(self.project, source, self._clock()) as (collector, _):
+            dialect, prober = collector.dialect, collector.prober
+            waiting = [
+                new_example(each.question, each.sql, dialect) for each in example_notes(self.project, source)
+            ]
+            suggesting = Suggesting(
+                entries, [*known, *waiting], Verifier(entries, dialect, lambda: prober, self._clock()),
+                check=lambda sql: check_sql(sql, dialect, entries, prober), model=model, dialect=dialect,
+            )  # fmt: skip
+            chosen = named or chosen_tables(entries, known, limit)
+            report = suggesting.report(source, chosen, min(per_table, MOST_PER_TABLE))
+        for each in report.added:
+            note = ExampleNote(question=each.question, sql=each.sql, source=source, origin="llm")
+            append_example(self.project, note)
+        return report
 
     def quality(self, source: str = WAREHOUSE) -> QualityReport:
         """Measure the cache as it is now."""
@@ -226,19 +314,37 @@ class Metadata:
         """
         wanted = limits or Limits()
         limited = Limits(wanted.rows, wanted.timeout_s, run and wanted.run)
-        entries = [document.table for document in self.documents(source)]
+        closed = self._closed(source)
+        entries = [
+            document.table for document in self.documents(source) if document.table.table_id not in closed
+        ]
         with reached(self.project, source, self._clock()) as (collector, _):
             return check_sql(sql, collector.dialect, entries, collector.prober, limited)
 
     # --- inside ------------------------------------------------------------------------------------
 
+    def _closed(self, source: str) -> frozenset[str]:
+        """Return the tables that are for some people only; what a cache holds is for all who may read it."""
+        from dteg.datasets.visible import closed_views
+
+        return closed_views(self.project) if source == WAREHOUSE else frozenset()
+
     def _publisher(self, source: str, *, repair: bool = False) -> Publisher:
-        return Publisher(open_store(self.uri(source)), self._clock, repair=repair)
+        store = open_store(self.uri(source))
+        return Publisher(store, self._clock, repair=repair, key=self._key, gzip=self._gzip)
 
     def _report_all(self, source: str, found: list[Alert]) -> None:
         messages: dict[str, str] = {each.name: each.message for each in found}
         for name in _ALERTS:
             self._report(source, name, messages.get(name, ""))
+
+    def _report_fresh(self, source: str) -> None:
+        """Whoever heard that the cache grows old hears that it does not any more."""
+        from dteg.alerts import report
+        from dteg.metadata.expiry import freshness
+
+        with contextlib.suppress(DtegError):
+            report(self.project, freshness(source, self.manifest(source), None))
 
     def _report(self, source: str, name: str, message: str) -> None:
         """Tell the alerts what is wrong, or that it is no longer."""
@@ -249,13 +355,8 @@ class Metadata:
                 self.project,
                 Occurrence(
                     kind=Kind.CHECK, subject=f"metadata {source}: {name}", message=(message or "it is as it should be")[:1000],
-                    state=State.FIRING if message else State.RESOLVED, severity=Severity.WARNING,
+                    state=State.FIRING if message else State.RESOLVED,
+                    severity=Severity.ERROR if name == "publish_failed" else Severity.WARNING,
                     dedupe_key=f"metadata:{source}:{name}",
                 ),
             )  # fmt: skip
-
-
-def _file_name(table_id: str) -> str:
-    from urllib.parse import quote
-
-    return quote(table_id, safe="").replace("..", "%2E%2E")

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 
+from dteg.core.identifiers import MAX_IDENTIFIER_BYTES
 from dteg.normalize.flat import TABLE, Flat, listed, literal, quoted
 from dteg.normalize.models import ListSplit, Plan, PlannedTable
 
 SCHEMA = "result"
+_EXCEPTIONS = "__exceptions"
 Where = Callable[[str], str]
 
 
@@ -16,7 +18,7 @@ def here(table: str) -> str:
 
 def exceptions_name(plan: Plan) -> str:
     """Return the name of the table of values that differ from what their group has."""
-    return f"{plan.root.name}__exceptions"
+    return f"{plan.root.name[: MAX_IDENTIFIER_BYTES - len(_EXCEPTIONS)]}{_EXCEPTIONS}"
 
 
 def decompose(flat: Flat, plan: Plan) -> Plan:

@@ -247,7 +247,9 @@ class Design:
         names: dict[Columns, str] = {}
         for columns in order:
             wished = self.choice.names.get(self.determinants[columns].id)
-            names[columns] = unique(plain(wished) if wished else table_name(list(columns)), taken)
+            names[columns] = unique(
+                plain(wished) if wished else table_name(list(columns), _own(columns, owners)), taken
+            )
         name = plain(self.choice.names.get("root") or self.flat.name)
         # A file `orders` that holds the lines of orders: the orders keep the name.
         names[_ROOT] = unique(f"{name}_rows" if name in taken else name, taken)
@@ -264,10 +266,15 @@ class Design:
         )]  # fmt: skip
         used = []
         for columns in order:
-            own = [name for name, owner in owners.items() if owner == columns]
+            own = _own(columns, owners)
             used.append(self._dependency(self.determinants[columns], own))
             tables.append(PlannedTable(
                 name=names[columns], columns=[*columns, *own], primary_key=list(columns),
                 references=references[columns], dependencies=[used[-1].id], rows=self.determinants[columns].measured.groups,
             ))  # fmt: skip
         return Plan(tables=tables, form=self.form, used=used, refused=self.refused, notes=notes)
+
+
+def _own(columns: Columns, owners: dict[str, Columns]) -> list[str]:
+    """Return the columns that belong to a determinant."""
+    return [name for name, owner in owners.items() if owner == columns]

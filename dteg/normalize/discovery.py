@@ -1,7 +1,7 @@
 """Which dependencies may hold: searched in a sample, and only guesses until they were measured in all rows.
 
 Source: HyFD (Papenbrock, Naumann, SIGMOD 2016) and PFDTane of Desbordante. Without that library a search of
-our own over determinants of one and two columns.
+our own. Determinants have one or two columns, three on demand: more find chance rather than things.
 """
 
 import importlib.util
@@ -20,6 +20,8 @@ from dteg.normalize.flat import HASHES, Flat
 SAMPLE_ROWS = 50_000
 SMALL_SAMPLE_ROWS = 10_000
 MAX_DETERMINANT = 2
+# Of the search of our own: it asks a question for each three columns.
+_MOST_FOR_THREE = 20
 TIME_LIMIT_S = 60.0
 # A dependency that holds in fewer rows than this is none.
 MAX_ERROR = 0.02
@@ -45,13 +47,16 @@ class Candidates:
     notes: list[str] = field(default_factory=list)
 
 
-def find_candidates(flat: Flat, usable: list[str], time_limit_s: float = TIME_LIMIT_S) -> Candidates:
+def find_candidates(
+    flat: Flat, usable: list[str], time_limit_s: float = TIME_LIMIT_S, most: int = MAX_DETERMINANT
+) -> Candidates:
     """Search in a sample of the rows.
 
     Args:
         flat: The file, with its hashes.
         usable: Columns that may take part: those with more than one value.
         time_limit_s: After it, a smaller search is made, and said so.
+        most: Columns that a determinant may have.
     """
     found = Candidates()
     if len(usable) < 2:
@@ -60,25 +65,32 @@ def find_candidates(flat: Flat, usable: list[str], time_limit_s: float = TIME_LI
     if rows < flat.rows:
         found.notes.append(f"dependencies were searched in {rows:,} rows and measured in all {flat.rows:,}")
     if importlib.util.find_spec("desbordante") is None:
-        _search_here(flat, usable, found)
+        _search_here(flat, usable, found, most)
         return found
-    try:
-        answer = _run_worker(flat, MAX_DETERMINANT, time_limit_s)
-    except subprocess.TimeoutExpired:
-        found.notes.append(
-            f"the search took longer than {time_limit_s:.0f} s: only single columns were tried as determinants"
-        )
-        _sample(flat, usable, SMALL_SAMPLE_ROWS)
-        try:
-            answer = _run_worker(flat, 1, time_limit_s)
-        except subprocess.TimeoutExpired:
-            found.notes.append("that took too long too: nothing was found")
-            return found
+    answer = _search(flat, usable, found, time_limit_s, most)
     for kind, into in (("exact", found.exact), ("almost", found.almost)):
         for determinant, dependent in answer[kind]:
             if determinant:
                 into[tuple(usable[number] for number in determinant)].add(usable[dependent])
     return found
+
+
+def _search(
+    flat: Flat, usable: list[str], found: Candidates, time_limit_s: float, most: int
+) -> dict[str, list[tuple[list[int], int]]]:
+    """Return what the library finds: with as many columns as wanted, and if that takes too long with single ones."""
+    try:
+        return _run_worker(flat, most, time_limit_s)
+    except subprocess.TimeoutExpired:
+        found.notes.append(
+            f"the search took longer than {time_limit_s:.0f} s: only single columns were tried as determinants"
+        )
+    _sample(flat, usable, SMALL_SAMPLE_ROWS)
+    try:
+        return _run_worker(flat, 1, time_limit_s)
+    except subprocess.TimeoutExpired:
+        found.notes.append("that took too long too: nothing was found")
+        return {"exact": [], "almost": []}
 
 
 def _sample(flat: Flat, usable: list[str], most: int) -> int:
@@ -107,15 +119,21 @@ def _run_worker(flat: Flat, max_lhs: int, time_limit_s: float) -> dict[str, list
     return answer
 
 
-def _search_here(flat: Flat, usable: list[str], found: Candidates) -> None:
+def _search_here(flat: Flat, usable: list[str], found: Candidates, most: int) -> None:
     """Compare numbers of groups: X fixes A if there are as many values of (X, A) as of X."""
     columns = dict(zip(usable, flat.hashes(usable), strict=True))
     rows = int(flat.one(f"SELECT count(*) FROM {_SAMPLE}")[0])  # noqa: S608 - a constant
-    for size in range(1, MAX_DETERMINANT + 1):
+    if most > MAX_DETERMINANT and len(usable) > _MOST_FOR_THREE:
+        found.notes.append(
+            f"determinants of three columns were not looked for: more than {_MOST_FOR_THREE} columns"
+        )
+        most = MAX_DETERMINANT
+    for size in range(1, most + 1):
         for determinant in combinations(usable, size):
-            known = set(determinant).union(*(found.exact.get((name,), set()) for name in determinant))
-            targets = [name for name in usable if name not in known]
-            if not targets or any(found.exact.get((name,), set()) & set(determinant) for name in determinant):
+            parts = [part for less in range(1, size) for part in combinations(determinant, less)]
+            fixed = set().union(*(found.exact.get(part, set()) for part in parts))
+            targets = [name for name in usable if name not in fixed and name not in determinant]
+            if not targets or fixed & set(determinant):
                 continue
             groups, bad = _agreement(
                 flat, [columns[name] for name in determinant], [columns[name] for name in targets]

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from dteg.core.errors import QualityGateError
+from dteg.core.identifiers import MAX_IDENTIFIER_BYTES
 from dteg.normalize.decompose import decompose, make_exceptions
 from dteg.normalize.design import Design
-from dteg.normalize.discovery import MAX_GROUPS, TIME_LIMIT_S, Candidates, find_candidates
+from dteg.normalize.discovery import MAX_DETERMINANT, MAX_GROUPS, TIME_LIMIT_S, Candidates, find_candidates
 from dteg.normalize.first_form import Splitting, split_lists
 from dteg.normalize.flat import Flat
 from dteg.normalize.measure import Measured, measure
@@ -48,14 +49,25 @@ class Normalized:
     exceptions: dict[str, str]
 
 
-def analyse(flat: Flat, time_limit_s: float = TIME_LIMIT_S) -> Analysis:
-    """Look at a file."""
+def analyse(flat: Flat, time_limit_s: float = TIME_LIMIT_S, most: int = MAX_DETERMINANT) -> Analysis:
+    """Look at a file.
+
+    Args:
+        flat: The file.
+        time_limit_s: Of the search for dependencies.
+        most: Columns that a determinant may have.
+    """
     flat.hash_values()
     spread = spreads(flat)
     usable = [name for name in flat.columns if spread[name].distinct > 1]
-    candidates = find_candidates(flat, usable, time_limit_s)
+    candidates = find_candidates(flat, usable, time_limit_s, most)
     _drop_keys(flat, spread, candidates)
-    return Analysis(flat, spread, profile(flat, spread), measure(flat, candidates), candidates.notes)
+    notes = [
+        f"the column {before!r} is called {now}: names have at most {MAX_IDENTIFIER_BYTES} bytes"
+        for before, now in flat.shortened.items()
+    ]
+    measured = measure(flat, candidates)
+    return Analysis(flat, spread, profile(flat, spread), measured, [*notes, *candidates.notes])
 
 
 def _drop_keys(flat: Flat, spread: dict[str, Spread], candidates: Candidates) -> None:

@@ -1,11 +1,13 @@
 """The file in DuckDB: as it was read, and as one hash for each value."""
 
 import contextlib
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from dteg.core.errors import InputError, MissingExtraError
+from dteg.core.identifiers import MAX_IDENTIFIER_BYTES
 from dteg.core.project import Project
 
 if TYPE_CHECKING:
@@ -62,11 +64,15 @@ class Flat:
     Args:
         connection: Where they are.
         name: What the file is called, without its ending.
+
+    Attributes:
+        shortened: Names of columns that no database would keep whole, with what they are called instead.
     """
 
     def __init__(self, connection: "DuckDBPyConnection", name: str) -> None:
         self.connection = connection
         self.name = name
+        self.shortened = _shorten_names(connection)
         described = connection.execute(f"DESCRIBE {TABLE}").fetchall()
         self.columns = [str(row[0]) for row in described]
         self.types = {str(row[0]): str(row[1]) for row in described}
@@ -90,6 +96,22 @@ class Flat:
     def hashes(self, names: list[str]) -> list[str]:
         """Return the columns of `hashes` that belong to columns of the file."""
         return [f"h{self.columns.index(name)}" for name in names]
+
+
+def shorter(name: str) -> str:
+    """Return a name of a column that PostgreSQL keeps whole: the beginning of a longer one, and a hash of all of it."""
+    if len(name.encode()) <= MAX_IDENTIFIER_BYTES:
+        return name
+    mark = f"_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return name.encode()[: MAX_IDENTIFIER_BYTES - len(mark)].decode(errors="ignore") + mark
+
+
+def _shorten_names(connection: "DuckDBPyConnection") -> dict[str, str]:
+    names = [str(row[0]) for row in connection.execute(f"DESCRIBE {TABLE}").fetchall()]
+    found = {name: shorter(name) for name in names if shorter(name) != name}
+    for before, now in found.items():
+        connection.execute(f"ALTER TABLE {TABLE} RENAME COLUMN {quoted(before)} TO {quoted(now)}")
+    return found
 
 
 def load(

@@ -1,6 +1,8 @@
 """What names of columns say: which could be keys, and what their tables are called."""
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 
 _KEYS = re.compile(
     r"(^|_)(id|code|key|uuid|guid|sku|isbn|issn|ean|upc|iata|icao|zip|zip_?code|postcode|postal_?code|plz|"
@@ -16,7 +18,43 @@ _MEASURES = re.compile(
     re.IGNORECASE,
 )
 _TYPES_OF_MEASURES = ("FLOAT", "DOUBLE", "DECIMAL", "DATE", "TIME", "BOOLEAN", "INTERVAL", "BLOB")
-_SUFFIX = re.compile(r"_?(id|code|key|uuid|guid|no|num|nr|number|name|slug)$", re.IGNORECASE)
+_WORDS = "id|code|key|uuid|guid|uid|no|num|nr|number|name|slug|sku|ref|abbr|iso[23]?|isbn|pk"
+_SUFFIX = re.compile(rf"_({_WORDS})$", re.IGNORECASE)
+_CAMEL_SUFFIX = re.compile(
+    r"(?<=[a-z0-9])(Id|ID|Code|Key|Uuid|UUID|Guid|GUID|No|Num|Nr|Number|Name|Slug|Sku|SKU|Ref)$"
+)
+# Written as one word, as in `tailnum`: only where a word is left, and not where it is one word.
+_GROWN_SUFFIX = re.compile(r"(?<=[a-z]{4})(id|code|num|number)$", re.IGNORECASE)
+_ONE_WORD = frozenset({"postcode", "passcode", "hybrid", "android", "asteroid", "madrid", "pyramid"})
+_IRREGULAR = {
+    "person": "people",
+    "child": "children",
+    "man": "men",
+    "woman": "women",
+    "analysis": "analyses",
+    "foot": "feet",
+}
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+# Words that names begin with and that name nothing.
+_NO_THINGS = frozenset(
+    {
+        "first",
+        "last",
+        "min",
+        "max",
+        "avg",
+        "total",
+        "has",
+        "num",
+        "number",
+        "old",
+        "new",
+        "the",
+        "date",
+        "start",
+        "end",
+    }
+)
 _WORD = re.compile(r"[^a-z0-9]+")
 MAX_NAME = 50
 
@@ -35,11 +73,25 @@ def may_be_key(name: str, type_: str) -> bool:
 
 def stem(name: str) -> str:
     """Return what a column is about: `customer` for `customer_id` and `customer_name`."""
-    return _SUFFIX.sub("", name) or name
+    for form in (_SUFFIX, _CAMEL_SUFFIX):
+        if (shorter := form.sub("", name).strip("_")) and shorter != name:
+            return shorter
+    if name.lower() in _ONE_WORD:
+        return name
+    return _GROWN_SUFFIX.sub("", name).strip("_") or name
 
 
-def table_name(columns: list[str]) -> str:
-    """Return what the table of a key is called: `customers` for `customer_id`."""
+def table_name(columns: list[str], own: Sequence[str] = ()) -> str:
+    """Return what the table of a key is called: `customers` for `customer_id`.
+
+    Args:
+        columns: The key.
+        own: What it fixes. Where the key does not say what it is of, a word that most of these begin with does:
+            `products` for `sku` with `product_name` and `product_price`.
+    """
+    says_it = _SUFFIX.search(columns[0]) or _CAMEL_SUFFIX.search(columns[0])
+    if len(columns) == 1 and not says_it and (word := shared_word(own)):
+        return plain(plural(word))
     return plain(
         "_".join(
             plural(stem(name)) if number == len(columns) - 1 else stem(name)
@@ -48,9 +100,25 @@ def table_name(columns: list[str]) -> str:
     )
 
 
+def shared_word(names: Sequence[str]) -> str:
+    """Return the word that more than half of several names begin with, followed by another one; "" if there is none."""
+    first = Counter(
+        parts[0]
+        for name in names
+        if len(parts := _CAMEL.sub("_", name).lower().split("_")) > 1 and parts[0].isalpha()
+    )
+    if not first:
+        return ""
+    word, count = min(first.items(), key=lambda each: (-each[1], each[0]))
+    return word if count >= 2 and count * 2 > len(names) and len(word) > 2 and word not in _NO_THINGS else ""
+
+
 def plural(word: str) -> str:
     """Return the plural of a word."""
     lower = word.lower()
+    head, _, last = lower.rpartition("_")
+    if last in _IRREGULAR:
+        return f"{head}_{_IRREGULAR[last]}" if head else _IRREGULAR[last]
     if lower.endswith("s") and not lower.endswith(("ss", "us")):
         return word
     if lower.endswith("y") and lower[-2:-1] not in ("a", "e", "o", "u", ""):

@@ -11,6 +11,7 @@ from dteg.core.config import ConfigModel
 from dteg.core.errors import ConfigError
 from dteg.core.project import Project
 from dteg.normalize import engine
+from dteg.normalize.discovery import MAX_DETERMINANT
 from dteg.normalize.first_form import Splitting
 from dteg.normalize.flat import load, workspace
 from dteg.normalize.models import Form, Plan, Profile, Proof
@@ -31,6 +32,9 @@ class NormalizeRequest(ConfigModel):
     form: Form = Field("3NF", description="Normal form.")
     lists: Splitting = Field(
         "sure", description="Lists that become tables: sure (; and |), all (commas too) or none."
+    )
+    determinants: int = Field(
+        MAX_DETERMINANT, ge=1, le=3, description="Most columns that together identify a thing."
     )
     into: str = Field("", description="Schema of the warehouse that the tables go to.")
     replace: bool = Field(
@@ -56,6 +60,9 @@ class NormalizeResult(ConfigModel):
     files: dict[str, str] = Field(description="SHA-256 of the files in the folder, by name.")
     into: str = Field("", description="The schema they are in.")
     out: str = Field("", description="The folder they are in.")
+    archive: str = Field(
+        "", description="Id of the zip file with the folder, of a studio that was asked for it."
+    )
 
 
 class Normalizer:
@@ -99,7 +106,7 @@ class Normalizer:
             watch("reading")
             flat = load(connection, self.project, file, request.format, name=request.name)
             watch("looking for dependencies")
-            analysis = engine.analyse(flat)
+            analysis = engine.analyse(flat, most=request.determinants)
             advice = self._advice(analysis, request, watch)
             plan = engine.design(analysis, request.form, advice.choice if advice else None, request.lists)
             if advice:

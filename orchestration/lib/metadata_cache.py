@@ -1,6 +1,9 @@
 """The metadata cache in Dagster: collected each night, and after schema changes; its quality as checks."""
 
+import contextlib
+import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -14,6 +17,7 @@ from dteg.metadata import metadata_of
 from orchestration.lib.failures import dagster_failures, tell
 
 if TYPE_CHECKING:
+    from dteg.metadata.expiry import ExpiryWatch
     from dteg.metadata.models import CollectReport
 
 FOLDER = "metadata"
@@ -24,6 +28,9 @@ EXAMPLES = "examples_valid"
 SCORE = "score_kept"
 RETRY = RetryPolicy(max_attempts=3, base_delay_s=30.0, max_delay_s=300.0)
 _SHOWN = 10
+_WATCH_EVERY_S = 300.0
+_watched: dict[Path, float] = {}
+_watches: "dict[Path, ExpiryWatch]" = {}
 
 
 class MetadataCache(dg.Component, dg.Resolvable, dg.Model):
@@ -184,9 +191,22 @@ def _sensor(project: Project, job: Any, every_s: int) -> dg.SensorDefinition:
         description="Collects the metadata again after a schema change.",
     )
     def look(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        watch_expiry(project)
         return after_changes(context, project)
 
     return look
+
+
+def watch_expiry(project: Project) -> None:
+    """Tell the alerts, at most every five minutes, of caches that are about to expire."""
+    if time.monotonic() < _watched.get(project.root, -_WATCH_EVERY_S) + _WATCH_EVERY_S:
+        return
+    from dteg.metadata.expiry import ExpiryWatch
+
+    _watched[project.root] = time.monotonic()
+    watch = _watches.setdefault(project.root, ExpiryWatch(metadata_of(project)))
+    with contextlib.suppress(DtegError):
+        watch.look()
 
 
 def after_changes(context: dg.SensorEvaluationContext, project: Project) -> dg.SensorResult | dg.SkipReason:

@@ -15,13 +15,22 @@ from pydantic import BaseModel, Field
 from dteg.core.errors import NotFoundError
 from dteg.metadata.ask import MAX_QUESTION, Answer
 from dteg.metadata.client import MetadataClient
-from dteg.metadata.models import Example, Verdict, sha256
+from dteg.metadata.models import (
+    CacheManifest,
+    CollectReport,
+    Example,
+    QualityReport,
+    SuggestReport,
+    TableDocument,
+    Verdict,
+    sha256,
+)
 from dteg.metadata.service import Metadata
 from dteg.metadata.store import open_store
 from studio.access import Scope, allow
 from studio.services import services_of
 
-LONG = (r"/api/v1/metadata/ask",)
+LONG = (r"/api/v1/metadata/(ask|collect|suggest|rollback)",)
 router = APIRouter(prefix="/metadata", tags=["metadata"])
 _READ, _WRITE = [allow(Scope.READ)], [allow(Scope.WRITE)]
 _NAME = r"^[A-Za-z0-9_-]{1,63}$"
@@ -29,7 +38,7 @@ Source = Annotated[str, Query(pattern=_NAME, description="`warehouse`, or the na
 Table = Annotated[str, Query(max_length=255, description="`schema.table`, or its name alone; empty for all.")]
 Question = Annotated[str, Query(max_length=MAX_QUESTION)]
 _SourcePart = Annotated[str, Path(pattern=_NAME)]
-_OBJECT = re.compile(r"tables/(?!\.{1,2}/)[^/\x00-\x1f]+/[0-9a-f]{64}\.json")
+_OBJECT = re.compile(r"tables/(?!\.{1,2}/)[^/\x00-\x1f]+/[0-9a-f]{64}\.json(\.gz)?")
 _VOLATILE = ("age_s", "memory_hits", "tier", "fetched_at", "etag")
 
 
@@ -46,6 +55,38 @@ class RunRequest(BaseModel):
 
     sql: str = Field(min_length=1, max_length=20_000, description="One SELECT over tables of the cache.")
     source: str = Field("warehouse", pattern=_NAME)
+    run: bool = Field(True, description="Run it; otherwise it is only planned.")
+
+
+class CollectRequest(BaseModel):
+    """Which source is collected."""
+
+    source: str = Field("warehouse", pattern=_NAME)
+    full: bool = Field(False, description="Read all rows again, run all examples, and mend what is broken.")
+
+
+class RollbackRequest(BaseModel):
+    """Which version is made current again."""
+
+    source: str = Field("warehouse", pattern=_NAME)
+    version: int = Field(ge=1)
+
+
+class SuggestRequest(BaseModel):
+    """What a model is asked about."""
+
+    source: str = Field("warehouse", pattern=_NAME)
+    tables: list[str] = Field(
+        [], max_length=1_000, description="Tables; default: those with the fewest examples."
+    )
+    per_table: int = Field(3, ge=1, le=10, description="Most examples for each table.")
+    limit: int = Field(10, ge=1, le=1_000, description="Most tables, where none are named.")
+
+
+class Examples(BaseModel):
+    """Examples, those that are not valid at the end."""
+
+    items: list[Example]
 
 
 class ExampleRequest(BaseModel):
@@ -138,17 +179,69 @@ def run(request: Request, body: RunRequest) -> Verdict:
     """Run one SELECT over tables of the cache: read-only, at most 100 rows and 5 seconds."""
     askers = services_of(request).askers
     with askers.turn():
-        return askers.of(body.source).check(body.sql, run=True)
+        return askers.of(body.source).check(body.sql, run=body.run)
+
+
+@router.post("/collect", dependencies=_WRITE)
+def collect(request: Request, body: CollectRequest) -> CollectReport:
+    """Collect the metadata of a source, and publish a version if anything differs."""
+    with services_of(request).askers.turn():
+        return _metadata(request).collect(body.source, full=body.full)
+
+
+@router.post("/rollback", dependencies=_WRITE)
+def rollback(request: Request, body: RollbackRequest) -> CacheManifest:
+    """Make the tables of an older version current again, as a new version."""
+    return _metadata(request).rollback(body.version, body.source)
+
+
+@router.post("/suggest", dependencies=_WRITE)
+def suggest(request: Request, body: SuggestRequest) -> SuggestReport:
+    """Let the configured model propose examples; those that are proved go to `metadata/examples.yaml`."""
+    with services_of(request).askers.turn():
+        return _metadata(request).suggest(
+            body.source, tables=body.tables, per_table=body.per_table, limit=body.limit
+        )
+
+
+@router.get("/manifest", dependencies=_READ)
+def current(request: Request, source: Source = "warehouse") -> CacheManifest:
+    """The current version: its tables, quality, and the versions before."""
+    return _metadata(request).manifest(source)
+
+
+@router.get("/tables/{table}", dependencies=_READ)
+def table_document(
+    request: Request, table: Annotated[str, Path(max_length=255)], source: Source = "warehouse"
+) -> TableDocument:
+    """A table of the cache with its examples."""
+    return _metadata(request).show(table, source)
+
+
+@router.get("/all-examples", dependencies=_READ)
+def all_examples(request: Request, source: Source = "warehouse") -> Examples:
+    """All examples: those that are not valid too, with the reason."""
+    return Examples(items=_metadata(request).examples(source))
+
+
+@router.get("/quality", dependencies=_READ)
+def quality(request: Request, source: Source = "warehouse") -> QualityReport:
+    """How good the cache is now, and what should be done."""
+    return _metadata(request).quality(source)
 
 
 @router.post("/examples", dependencies=_WRITE, status_code=201)
 def add_example(request: Request, body: ExampleRequest) -> Example:
     """Prove an example and keep it in `metadata/examples.yaml`; the next collection publishes it."""
-    return Metadata.of(services_of(request).project).add_example(body.question, body.sql, body.source)
+    return _metadata(request).add_example(body.question, body.sql, body.source)
+
+
+def _metadata(request: Request) -> Metadata:
+    return Metadata.of(services_of(request).project)
 
 
 def _file(request: Request, source: str, path: str) -> Response:
-    held = open_store(Metadata.of(services_of(request).project).uri(source)).read(path)
+    held = open_store(_metadata(request).uri(source)).read(path)
     if held is None:
         raise NotFoundError(f"the cache of {source} has no such file")
     return _answer(request, sha256(held.data), lambda: held.data)

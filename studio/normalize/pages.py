@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from dteg.core.errors import DtegError, NotFoundError
+from dteg.normalize.decompose import exceptions_name
 from dteg.normalize.service import NormalizeRequest, NormalizeResult
 from dteg.tables.requests import checked
 from dteg.webapp.forms import refusal, state
@@ -24,8 +25,13 @@ LONG = (r"/normalize", r"/normalize/[0-9a-f]+")
 router = APIRouter(prefix="/normalize")
 _WRITE = [allow(Scope.WRITE)]
 SHOWN_REFUSED = 12
-_OPTIONS = ("form", "lists", "name")
+_OPTIONS = ("form", "lists", "determinants", "name")
 FORMS = [("3NF", "Third normal form"), ("BCNF", "Boyce-Codd normal form")]
+DETERMINANTS = [
+    ("1", "one column"),
+    ("2", "up to two columns"),
+    ("3", "up to three columns: slower, and finds more by chance"),
+]
 LISTS = [
     ("sure", "lists with ; or | and columns such as phone1, phone2 become tables"),
     ("all", "lists with commas too"),
@@ -102,13 +108,13 @@ def _show(request: Request, upload_id: str, result: NormalizeResult, form: FormS
     return show(
         request, "normalize_result.html", status=422 if form.problem else 200, result=result, plan=result.plan,
         proof=result.proof, upload=upload_id, picture=drawing(result.plan), form=form, refused=refused[:SHOWN_REFUSED],
-        options=_OPTIONS,
+        options=_OPTIONS, exceptions=exceptions_name(result.plan),
     )  # fmt: skip
 
 
 def _form(request: Request, form: FormState) -> Response:
     limit_mb = services_of(request).settings.max_upload_mb
     return show(
-        request, "normalize_form.html", status=422 if form.problem else 200, form=form, forms=FORMS, lists=LISTS,
+        request, "normalize_form.html", status=422 if form.problem else 200, form=form, forms=FORMS, lists=LISTS, determinants=DETERMINANTS,
         limit_mb=limit_mb,
     )  # fmt: skip

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dteg.core.errors import ConfigError, DtegError, NotFoundError, UnavailableError
-from dteg.metadata.client import prompts
+from dteg.metadata.client import prompts, signatures
 from dteg.metadata.client.catalogue import Catalogue
 from dteg.metadata.client.disk import Disk, State, default_folder
 from dteg.metadata.client.documents import Frozen, TamperedError, checked, files_of, parse, sha256
@@ -58,9 +58,11 @@ class MetadataClient:
         cache_dir: Folder of the copies on disk; default: the user's, and none for a cache that is a folder itself.
         token: For `https://…`, such as the studio.
         timeout_s: For each answer (s).
+        public_key: Ed25519 key (base64) that every manifest has to be signed with; what is not is refused, and so is a
+            version older than one that was read before. Needs `cryptography`.
 
     Raises:
-        ConfigError: The address or a duration cannot be used.
+        ConfigError: The address, a duration or the key cannot be used.
     """
 
     def __init__(
@@ -74,8 +76,10 @@ class MetadataClient:
         cache_dir: str | Path | None = None,
         token: str = "",
         timeout_s: float = 10.0,
+        public_key: str = "",
     ) -> None:
         self.uri = str(uri)
+        self._public_key = signatures.checked_key(public_key) if public_key else ""
         self.strict = strict
         self._file_expiry_s, self._memory_ttl_s = _seconds(file_expiry), _seconds(memory_ttl)
         base, _, name = self.uri.rpartition("/") if self.uri.endswith(".json") else (self.uri, "", _MANIFEST)
@@ -277,6 +281,9 @@ class MetadataClient:
         if held is not None and held.state.manifest == state.manifest:
             return replace(held, state=state, until=until, tier=tier, stale="", served=count())
         manifest = checked(state.manifest, self.uri)
+        if self._public_key:
+            signatures.verify(manifest, self._public_key, self.uri)
+            self._refuse_older(manifest, held)
         if "tables" not in manifest and "schema" in manifest:  # one table, in the original form
             return _Held(_made(Catalogue(manifest, {sha256(state.manifest): manifest})), state, until, tier)
         files = files_of(manifest, self.uri)
@@ -284,6 +291,22 @@ class MetadataClient:
         new = self._objects([each for each in files if each[1] not in had])
         documents = {digest: had.get(digest) or new[digest] for _, digest in files}
         return _Held(_made(Catalogue(manifest, documents)), state, until, tier)
+
+    def _refuse_older(self, manifest: Frozen, held: _Held | None) -> None:
+        """A version is signed for ever: that it is the newest, only what was read before can tell."""
+        known = [held.catalogue.manifest] if held else []
+        if self._disk and (state := self._disk.state()):
+            with suppress(DtegError):
+                found = checked(state.manifest, self.uri)
+                signatures.verify(found, self._public_key, self.uri)
+                known.append(found)
+        newest = max((_version(each) for each in known), default=0)
+        if _version(manifest) < newest:
+            raise TamperedError(
+                f"it is version {_version(manifest)}, and version {newest} was read before; if the cache was made anew, "
+                "delete the copy on disk",
+                source=self.uri,
+            )
 
     def _objects(self, files: list[tuple[str, str]]) -> dict[str, Frozen]:
         """Read objects, several at once if each is a question to a server."""
@@ -345,6 +368,11 @@ def _seconds(duration: str) -> float:
             f"{duration!r} is not a duration; write a number and a unit, such as 90s, 15m, 24h or 7d"
         )
     return float(int(found[1]) * _SECONDS[found[2]])
+
+
+def _version(manifest: Frozen) -> int:
+    found = manifest.get("cache_version")
+    return found if isinstance(found, int) else 0
 
 
 def _is_past(moment: Any, now: float) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from dteg.core.errors import InputError
 
 MAX_DOCUMENT_BYTES = 32 << 20
+GZIP = b"\x1f\x8b"
 _PATH = re.compile(r"[^/\\\x00-\x1f]+(/[^/\\\x00-\x1f]+)*")
 
 
@@ -52,11 +53,13 @@ def sha256(data: bytes) -> str:
 
 
 def parse(data: bytes, source: str) -> Frozen:
-    """Return a JSON object.
+    """Return a JSON object, which may be packed with gzip.
 
     Raises:
         TamperedError: It is too large, or none.
     """
+    if data.startswith(GZIP):
+        data = unpacked(data, source)
     if len(data) > MAX_DOCUMENT_BYTES:
         raise TamperedError(f"more than {MAX_DOCUMENT_BYTES >> 20} MB", source=source)
     try:
@@ -65,6 +68,26 @@ def parse(data: bytes, source: str) -> Frozen:
         raise TamperedError("it is no JSON", source=source) from None
     if not isinstance(found, Frozen):
         raise TamperedError("it is no JSON object", source=source)
+    return found
+
+
+def unpacked(data: bytes, source: str) -> bytes:
+    """Return what was packed with gzip; never more than a document may have.
+
+    Raises:
+        TamperedError: It is damaged, or would be too large.
+    """
+    import zlib
+
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        found = unpacker.decompress(data, MAX_DOCUMENT_BYTES + 1)
+    except zlib.error:
+        raise TamperedError("it is no gzip", source=source) from None
+    if len(found) > MAX_DOCUMENT_BYTES:
+        raise TamperedError(f"more than {MAX_DOCUMENT_BYTES >> 20} MB", source=source)
+    if not unpacker.eof or unpacker.unused_data:
+        raise TamperedError("it is cut off, or something follows it", source=source)
     return found
 
 
@@ -83,15 +106,16 @@ def checked(data: bytes, source: str) -> Frozen:
 
 def content_sha256(document: Mapping[str, Any]) -> str:
     """Return the checksum of a document, whatever keys it has: see `dteg.metadata.models.checksum_of`."""
-    return sha256(_canonical({key: value for key, value in document.items() if key != "content_sha256"}))
+    return sha256(canonical({key: value for key, value in document.items() if key != "content_sha256"}))
 
 
 def fingerprint_of(tables: Iterable[Mapping[str, Any]]) -> str:
     """Return one fingerprint of several tables: see `dteg.metadata.models.fingerprint_of`."""
-    return sha256(_canonical(sorted([each["table_id"], each["fingerprint_sha256"]] for each in tables)))
+    return sha256(canonical(sorted([each["table_id"], each["fingerprint_sha256"]] for each in tables)))
 
 
-def _canonical(value: Any) -> bytes:
+def canonical(value: Any) -> bytes:
+    """Return JSON with sorted keys and without spaces, as UTF-8."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
 

@@ -15,7 +15,9 @@ _K1, _B = 1.2, 0.6
 # How often a word counts that stands there.
 _NAME, _COLUMN, _TEXT, _QUESTION = 4, 2, 1, 2
 _VALUES = 1
-_JOINED = 0.25  # share of the score of a table that goes to those it is joined to
+# Share of the score of a table that goes to those it is joined to: with less, tables that share only a word with the
+# question come before those that its answer needs (benchmarks/metadata_ablation.py).
+_JOINED = 0.6
 _MASKS = (
     (re.compile(r"'(?:[^']|'')*'|\"[^\"]*\""), " "),
     (re.compile(r"\b\d{4}-\d{2}(?:-\d{2})?(?:[T ]\d{2}:\d{2}(?::\d{2})?)?\b"), " date "),
@@ -121,10 +123,12 @@ class Retrieval:
         found = self._index.scores(words(masked(question)))
         scores = {self._ids[number]: score for number, score in found.items()}
         # What is joined to a good table is often needed with it, though the question does not name it.
-        raised = dict(scores)
+        # By the best of its neighbours alone: else a table that all others refer to would fit every question.
+        near: dict[str, float] = {}
         for table, score in scores.items():
             for other in self._joins.get(table, ()):
-                raised[other] = raised.get(other, 0.0) + _JOINED * score / len(self._joins[table])
+                near[other] = max(near.get(other, 0.0), _JOINED * score / len(self._joins[table]))
+        raised = {each: scores.get(each, 0.0) + near.get(each, 0.0) for each in {*scores, *near}}
         popular = {str(each["table_id"]): each.get("popularity") or 0 for each in self._tables}
         return sorted(self._ids, key=lambda each: (-raised.get(each, 0.0), -popular[each], each))
 

@@ -38,8 +38,7 @@ def write_folder(
         ConflictError: There is something in the folder.
         EnvironmentProblemError: It cannot be written.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConflictError(f"{out} is not empty; choose another folder, or delete it first")
+    require_free(out)
     flat, plan = analysis.flat, result.plan
     texts = {
         "schema.sql": ddl.script(flat, result, schema),
@@ -73,6 +72,16 @@ def write_folder(
     except OSError as error:
         raise EnvironmentProblemError(f"{out} cannot be written: {error.strerror or error}") from None
     return written
+
+
+def require_free(out: Path) -> None:
+    """Make sure that nothing would be written over.
+
+    Raises:
+        ConflictError: There is something in the folder.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConflictError(f"{out} is not empty; choose another folder, or delete it first")
 
 
 def _write_table(analysis: Analysis, table: str, path: Path, format_: TableFormat) -> None:

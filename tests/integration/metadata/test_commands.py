@@ -5,7 +5,7 @@ import json
 import pytest
 
 from dteg.cli.main import run_app
-from dteg.core.errors import InputError, NotFoundError
+from dteg.core.errors import ConfigError, InputError, NotFoundError
 
 pytestmark = pytest.mark.integration
 
@@ -99,3 +99,82 @@ def test_an_old_cache_is_said_to_be_old(collected):
     collected.later(hours=31)
     (alert,) = collected.metadata.quality().alerts
     assert (alert.name, collected.metadata.quality().quality.freshness_h) == ("expired", 31.0)
+
+
+def test_a_cache_is_signed_and_packed_where_the_environment_says_so(shop, capsys, monkeypatch, tmp_path):
+    from dteg.metadata.client import MetadataClient, TamperedError
+    from dteg.metadata.service import Metadata
+
+    assert run_app(["metadata", "key", str(tmp_path / "key.pem")]) == 0
+    public = capsys.readouterr().out.strip()
+    shop.metadata.collect()
+    uri = shop.metadata.uri()
+    with pytest.raises(TamperedError):
+        MetadataClient(uri, public_key=public).get_schema_info()
+    monkeypatch.setenv("DTEG_METADATA_KEY", str(tmp_path / "key.pem"))
+    monkeypatch.setenv("DTEG_METADATA_GZIP", "1")
+    assert run_app(["metadata", "collect"]) == 2
+    assert "not signed" in capsys.readouterr().err
+    assert run_app(["metadata", "collect", "--full"]) == 0
+    assert min(MetadataClient(uri, public_key=public).get_schema_info()) == "public.canary"
+    metadata = Metadata(shop.project)
+    assert {table.file[-8:] for table in metadata.manifest().tables} == {".json.gz"}
+    assert metadata.show("orders").table.row_count == 300
+    monkeypatch.delenv("DTEG_METADATA_KEY")
+    assert run_app(["metadata", "collect"]) == 2
+    assert "DTEG_METADATA_KEY" in capsys.readouterr().err
+
+
+def fresh_alerts(shop):
+    return shop.run(
+        "SELECT state, severity, message FROM _dteg.alert_occurrences WHERE kind = 'freshness' ORDER BY id"
+    )
+
+
+def test_that_a_cache_is_about_to_expire_is_told_once_and_that_it_is_over_too(collected):
+    from dteg.metadata.expiry import ExpiryWatch
+
+    watch = ExpiryWatch(collected.metadata)
+    assert watch.look() == []
+    collected.later(hours=25)
+    assert watch.look() == []
+    collected.later(hours=2)
+    (soon,) = watch.look()
+    assert (soon.subject, soon.severity, soon.state) == ("metadata warehouse", "warning", "firing")
+    assert "expires at 2026-11-22 06:00 UTC, collected 27 hours ago" in soon.message
+    assert [alert.name for alert in collected.metadata.quality().alerts] == ["expires_soon"]
+    assert watch.look() == []
+    collected.later(hours=4)
+    (late,) = watch.look()
+    assert (late.severity, late.matter) == ("error", soon.matter)
+    collected.metadata.collect()
+    states = [(state, severity) for state, severity, _ in fresh_alerts(collected)]
+    assert states == [
+        ("resolved", "info"), ("firing", "warning"), ("firing", "error"), ("resolved", "info"),
+    ]  # fmt: skip
+    assert [each.state for each in watch.look()] == ["resolved"]
+
+
+def test_a_failed_collection_and_an_old_cache_reach_who_a_rule_names(collected):
+    from dteg.alerts.service import Alerts
+    from dteg.metadata.expiry import ExpiryWatch
+    from dteg.topics import Topics
+
+    (collected.project.root / "alerts.yaml").write_text(
+        "channels: {events: {topic: ops.alerts}}\n"
+        "rules:\n"
+        "  - {name: metadata, match: {kind: [check, freshness], subject: 'metadata *'}, to: [events]}\n"
+    )
+    collected.later(hours=31)
+    ExpiryWatch(collected.metadata).look()
+    collected.write("examples.yaml", "examples: 3\n")
+    with pytest.raises(ConfigError):
+        collected.metadata.collect()
+    Alerts.of(collected.project).deliver()
+    told = [
+        str(message.payload)
+        for message in Topics.of(collected.project).read("ops.alerts", "earliest", limit=10)
+    ]
+    assert len(told) == 2
+    assert any("metadata warehouse: publish_failed" in text for text in told)
+    assert any("it has expired" in text for text in told)

@@ -1,5 +1,6 @@
 """The cache as an asset: collected by a run, its checks, its schedule, and a run after schema changes."""
 
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import dagster as dg
@@ -97,3 +98,18 @@ def test_a_cron_job_collects(collected):
     assert said.startswith(
         "warehouse: nothing differs from version 1, 4 tables (0 read), 2 of 2 examples valid"
     )
+
+
+def test_the_sensor_tells_of_a_cache_that_is_about_to_expire(shop, monkeypatch):
+    told = []
+    monkeypatch.setattr(
+        "dteg.metadata.expiry.ExpiryWatch.__init__.__defaults__", (lambda _, each: told.append(each),)
+    )
+    monkeypatch.setattr(metadata_cache, "_watched", {})
+    monkeypatch.setattr(metadata_cache, "_watches", {})
+    shop.now = datetime.now(UTC) - timedelta(hours=27)
+    shop.metadata.collect()
+    metadata_cache.watch_expiry(shop.project)
+    assert [(each.subject, each.severity.value) for each in told] == [("metadata warehouse", "warning")]
+    metadata_cache.watch_expiry(shop.project)
+    assert len(told) == 1

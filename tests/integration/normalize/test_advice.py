@@ -5,6 +5,7 @@ import random
 
 import pytest
 
+from dteg.cli.main import run_app
 from dteg.core.project import Project
 from dteg.normalize.advice import masked
 from dteg.normalize.service import Normalizer, NormalizeRequest
@@ -188,3 +189,19 @@ def test_recorded_plans_reach_the_gold(server, tmp_path):
         scores[case.name] = f1(found, case.tables())
     assert len(scores) >= 12
     assert sum(scores.values()) / len(scores) >= 0.95, scores
+
+
+def test_the_command_asks_the_model(tmp_path, server, monkeypatch, capsys):
+    (tmp_path / "pipelines").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DTEG_HOME", str(tmp_path))
+    (tmp_path / "orders.csv").write_text(ORDERS.text())
+    server.answers = [Said(failure="refusal")]
+    assert run_app(["normalize", "orders.csv", "--model"]) == 0
+    assert "Note: the rules decided alone" in capsys.readouterr().out
+    assert "Customer 1" not in server.asked[-1]
+    assert run_app(["normalize", "orders.csv", "--model", "--share-values"]) == 0
+    assert "Product 1" in server.asked[-1]
+    monkeypatch.delenv("DTEG_AI_MODEL")
+    assert run_app(["normalize", "orders.csv", "--model"]) == 2
+    assert "DTEG_AI_MODEL" in capsys.readouterr().err
