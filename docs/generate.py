@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-import typer.main
+import typer
 
 from dteg.cli import app
 from dteg.connectors.base import Connector
@@ -48,7 +48,7 @@ DATASET_INTRO = """One dataset, in `datasets/*.yaml` or by `POST /api/v1/dataset
 
 def dataset_page() -> str:
     """Return the page of the definition of a dataset, with what formulas may call."""
-    from dteg.datasets.functions import FUNCTIONS
+    from dteg.datasets.compiler import FUNCTIONS
     from dteg.datasets.spec import DatasetSpec
 
     lines = [
@@ -69,7 +69,7 @@ def cli_page() -> str:
     """Return the page of the command line."""
     lines = [NOTICE, "# Command line", "", "Every command has `--help`.", "", "## Exit codes", ""]
     lines += table(("code", "meaning"), *EXIT_CODES.items())
-    for path, command in commands(typer.main.get_command(app)):
+    for path, command in commands(app):
         options = [option_row(each) for each in command.params if isinstance(each, click.Option)]
         pieces = (
             [] if isinstance(command, click.Group) else command.collect_usage_pieces(click.Context(command))

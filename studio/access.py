@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import Depends, Request
 from starlette.requests import HTTPConnection
 
-from dteg.charts.models import Visible
 from dteg.core.errors import DeniedError
 from dteg.tokens.models import Scope
+from dteg.tokens.visible import Visible
 from dteg.webapp.access import Declared, routes_of
 from dteg.webapp.forms import csrf_of
 from dteg.webapp.guard import SAFE_METHODS
@@ -31,7 +31,7 @@ class Principal:
         name: Name of the token; `owner` for who has the project's own; "" for nobody.
         scopes: What the credential allows.
         topics: The only topics it is good for; none: all.
-        roles: Whose charts and dashboards it sees, beside those for everybody.
+        roles: Whose datasets, charts and dashboards it sees, beside those for everybody.
         credential: `local`, `token:<id>` or "", for the log.
         cookie: The login of a browser, "" for a program.
     """
@@ -45,7 +45,7 @@ class Principal:
 
     @property
     def sees(self) -> Visible:
-        """Which charts and dashboards it may see."""
+        """Which datasets, charts and dashboards it may see."""
         return Visible(self.roles, everything=self.may(Scope.ADMIN))
 
     @property

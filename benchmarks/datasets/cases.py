@@ -9,7 +9,7 @@ from benchmarks.datasets.worlds import BY_COUNTRY, JOINED, SHOP, World
 from benchmarks.registry.cases import Case
 from benchmarks.registry.wire import percentile
 from dteg.datasets.catalogue import LiveCatalogue
-from dteg.datasets.compile import compile_dataset
+from dteg.datasets.compiler import compile_dataset
 from dteg.datasets.spec import parse_spec
 from dteg.sources.models import NewSource
 

@@ -1,4 +1,4 @@
-"""Areas for maps: GeoJSON that is checked (RFC 7946), reduced to what a screen can show, and joined with numbers.
+"""Areas for maps: features reduced to what a screen can show, and joined with numbers.
 
 Borders that two areas share stay shared: points where more than two lines meet are kept, and between them a point is
 dropped by the size of the triangle that it makes with its neighbours, which is the same seen from both sides
@@ -6,23 +6,20 @@ dropped by the size of the triangle that it makes with its neighbours, which is 
 """
 
 import heapq
-import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from dteg.core.errors import InputError
+from dteg.core.geojson import MAX_VERTICES, Feature, read_features
 
-MAX_BYTES = 10_000_000
 MAX_FEATURES = 5_000
-MAX_VERTICES = 50_000
 MAX_PROPERTIES = 50
 MAX_VALUE = 500
 _DIGITS = 5
 """Decimals of a degree that are kept: about a metre."""
-_TYPES = ("Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon")
 # Of the width of the whole: a triangle smaller than the square of this is not seen at 2,000 pixels.
 _SEEN = 1 / 2_000
 
@@ -49,16 +46,15 @@ class Layer:
 
 
 def read_layer(content: bytes, name: str = "") -> Layer:
-    """Check and reduce a GeoJSON file.
+    """Check (`dteg.core.geojson`) and reduce a GeoJSON file.
 
     Raises:
         InputError: It is too large, no GeoJSON, or has more points than can be reduced to `MAX_VERTICES`.
     """
-    if len(content) > MAX_BYTES:
-        raise InputError(
-            f"the file is larger than {MAX_BYTES // 1_000_000} MB; simplify it first", source=name
-        )
-    features = _features(_parsed(content, name), name)
+    found = read_features(content, name, max_vertices=None).features
+    if len(found) > MAX_FEATURES:
+        raise InputError(f"{len(found):,} features; a map has at most {MAX_FEATURES:,}", source=name)
+    features = [_map_feature(each, name) for each in found]
     lines = [line for feature in features for line in _lines(feature["geometry"])]
     before = sum(map(len, lines))
     box = _bbox(lines)
@@ -101,91 +97,62 @@ def _key_text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _parsed(content: bytes, name: str) -> Any:
-    import orjson
-
-    try:
-        return orjson.loads(content.removeprefix(b"\xef\xbb\xbf"))
-    except orjson.JSONDecodeError as error:
-        raise InputError(f"not valid JSON: {error}", source=name) from None
-
-
-def _features(value: Any, name: str) -> list[dict[str, Any]]:
-    if not isinstance(value, dict) or value.get("type") not in ("FeatureCollection", "Feature"):
-        raise InputError("write a FeatureCollection of GeoJSON (RFC 7946)", source=name)
-    if "crs" in value and "CRS84" not in str(value["crs"]) and "4326" not in str(value["crs"]):
+def _map_feature(feature: Feature, name: str) -> dict[str, Any]:
+    """Return a feature as maps keep it: plain properties, points of two rounded numbers, rings as the standard wants them."""
+    if feature.geometry is None or not feature.vertices:
         raise InputError(
-            "coordinates must be longitude and latitude (WGS 84); convert them first", source=name
+            f"feature {feature.number} has no geometry; a map draws areas, lines or points", source=name
         )
-    found = value.get("features") if value["type"] == "FeatureCollection" else [value]
-    if not isinstance(found, list) or not 1 <= len(found) <= MAX_FEATURES:
-        raise InputError(f"there must be 1 to {MAX_FEATURES:,} features", source=name)
-    return [_feature(each, number, name) for number, each in enumerate(found, 1)]
+    kind: str = feature.geometry["type"]
+    coordinates: Any = feature.geometry.get("coordinates")
+    if kind == "Polygon":
+        coordinates = _polygon(coordinates)
+    elif kind == "MultiPolygon":
+        coordinates = [_polygon(each) for each in coordinates]
+    elif kind == "MultiLineString":
+        coordinates = [_line(each) for each in coordinates]
+    elif kind in ("LineString", "MultiPoint"):
+        coordinates = _line(coordinates)
+    elif kind == "Point":
+        coordinates = _position(coordinates)
+    else:
+        raise InputError(
+            f"the geometry of feature {feature.number} is a {kind}, which maps do not draw; write its parts as features",
+            source=name,
+        )
+    properties = _plain(feature.properties)
+    if feature.id is not None:
+        properties.setdefault("id", feature.id)
+    return {
+        "type": "Feature",
+        "properties": properties,
+        "geometry": {"type": kind, "coordinates": coordinates},
+    }
 
 
-def _feature(value: Any, number: int, name: str) -> dict[str, Any]:
-    if not isinstance(value, dict) or value.get("type") != "Feature":
-        raise InputError("this is no Feature", source=name, row=number)
-    geometry = value.get("geometry")
-    if not isinstance(geometry, dict) or geometry.get("type") not in _TYPES:
-        raise InputError(f"its geometry must be one of {', '.join(_TYPES)}", source=name, row=number)
-    try:
-        checked = _geometry(geometry["type"], geometry.get("coordinates"))
-    except ValueError as error:
-        raise InputError(str(error), source=name, row=number) from None
-    properties = value.get("properties") or {}
-    if not isinstance(properties, dict):
-        raise InputError("its properties must be an object", source=name, row=number)
-    kept = {
+def _plain(properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {
         key: each if not isinstance(each, str) else each[:MAX_VALUE]
         for key, each in list(properties.items())[:MAX_PROPERTIES]
         if isinstance(each, str | int | float | bool) and len(key) <= 100 and "\x00" not in f"{key}{each}"
     }
-    if isinstance(value.get("id"), str | int) and "id" not in kept:
-        kept["id"] = value["id"]
-    return {"type": "Feature", "properties": kept, "geometry": checked}
 
 
-def _geometry(kind: str, value: Any) -> dict[str, Any]:
-    if kind == "Point":
-        return {"type": kind, "coordinates": _position(value)}
-    if kind == "Polygon":
-        return {"type": kind, "coordinates": _polygon(value)}
-    if kind == "MultiPolygon":
-        return {"type": kind, "coordinates": [_polygon(each) for each in _listed(value, 1)]}
-    if kind == "MultiLineString":
-        return {"type": kind, "coordinates": [_line(each, 2) for each in _listed(value, 1)]}
-    return {"type": kind, "coordinates": _line(value, 2 if kind == "LineString" else 1)}
-
-
-def _polygon(value: Any) -> list[Ring]:
-    rings = [_line(each, 4) for each in _listed(value, 1)]
-    for number, ring in enumerate(rings):
-        if ring[0] != ring[-1]:
-            raise ValueError("a ring of a polygon must end where it begins")
+def _polygon(rings: list[list[Sequence[float]]]) -> list[Ring]:
+    found = [_line(each) for each in rings]
+    for number, ring in enumerate(found):
         # RFC 7946: the outer ring runs counterclockwise, holes clockwise.
         if (_area(ring) < 0) is (number == 0):
             ring.reverse()
-    return rings
+    return found
 
 
-def _line(value: Any, least: int) -> Ring:
-    return [_position(each) for each in _listed(value, least)]
+def _line(points: list[Sequence[float]]) -> Ring:
+    return [_position(each) for each in points]
 
 
-def _listed(value: Any, least: int) -> list[Any]:
-    if not isinstance(value, list) or len(value) < least:
-        raise ValueError(f"coordinates: there must be at least {least} here")
-    return value
-
-
-def _position(value: Any) -> Position:
-    numbers = isinstance(value, list) and len(value) >= 2 and all(
-        isinstance(each, int | float) and not isinstance(each, bool) and math.isfinite(each) for each in value[:2]
-    )  # fmt: skip
-    if not numbers or not (-180.0001 <= value[0] <= 180.0001 and -90.0001 <= value[1] <= 90.0001):
-        raise ValueError(f"{str(value)[:60]} is no longitude and latitude in degrees")
-    return (round(float(value[0]), _DIGITS), round(float(value[1]), _DIGITS))
+def _position(point: Sequence[float]) -> Position:
+    return (round(float(point[0]), _DIGITS), round(float(point[1]), _DIGITS))
 
 
 def _lines(geometry: Mapping[str, Any]) -> Iterator[Ring]:

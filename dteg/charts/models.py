@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from dteg.charts.extras import check_extras
 from dteg.core.config import ConfigModel
 from dteg.core.durations import DurationText
-from dteg.tokens.models import ROLE_PATTERN
+from dteg.tokens.visible import Role
 
 SLUG = r"^[a-z][a-z0-9_]{0,40}$"
 
@@ -21,7 +21,6 @@ RESERVED = frozenset({"new", "preview", "apply", "import", "export", "choose", "
 """Words that addresses have of their own below /charts and /dashboards."""
 
 Slug = Annotated[str, Field(pattern=SLUG)]
-Role = Annotated[str, Field(pattern=ROLE_PATTERN)]
 ColumnName = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[^\x00]+$")]
 Scalar = str | bool | int | float
 
@@ -359,23 +358,3 @@ class Chart(ConfigModel):
     def title(self) -> str:
         """Its title."""
         return self.spec.title
-
-
-class Visible:
-    """Who looks: sees what has no roles, what has one of theirs, and all as an admin.
-
-    Args:
-        roles: Those of who looks.
-        everything: Whether that one may see all.
-    """
-
-    def __init__(self, roles: frozenset[str] = frozenset(), *, everything: bool = False) -> None:
-        self.roles, self.everything = roles, everything
-
-    def allows(self, roles: list[str]) -> bool:
-        """Return whether something for these roles may be seen."""
-        return self.everything or not roles or not self.roles.isdisjoint(roles)
-
-
-EVERYTHING = Visible(everything=True)
-"""Whoever works on the library has the database anyway."""

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from dteg.charts.layers import GeoLayer, NewGeoLayer
-from dteg.charts.models import EVERYTHING, Chart, ChartData, ChartSpec, Drawing, Filter, Visible
+from dteg.charts.models import Chart, ChartData, ChartSpec, Drawing, Filter
 from dteg.charts.picture import HEIGHT, WIDTH
 from dteg.studio_client import StudioClient, quoted
+from dteg.tokens.visible import EVERYTHING, Visible
 
 
 class RemoteGeoLayers:

@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 from dteg.charts.documents import document_of, read_yaml, yaml_text
 from dteg.charts.drawing import data_of, draw
 from dteg.charts.layers import GeoLayers
-from dteg.charts.models import EVERYTHING, Chart, ChartData, ChartSpec, Drawing, Filter, Visible
+from dteg.charts.models import Chart, ChartData, ChartSpec, Drawing, Filter
 from dteg.charts.picture import HEIGHT, WIDTH, png_of, svg_of
 from dteg.charts.reading import check_columns
 from dteg.core.control import session
@@ -19,6 +19,8 @@ from dteg.core.errors import ConfigError, ConflictError, NotFoundError
 from dteg.core.project import Project
 from dteg.core.suggest import did_you_mean
 from dteg.core.yaml import Document, validate
+from dteg.datasets.visible import hidden
+from dteg.tokens.visible import EVERYTHING, Visible
 
 _DOMAIN = "charts"
 _COLUMNS = "spec, created_at, updated_at, updated_by"
@@ -60,7 +62,7 @@ class Charts:
             ConflictError: There is one of this name.
             ConfigError: It asks for columns that its dataset does not have.
         """
-        self.check(spec)
+        self.check(spec, sees)
         self.require_free(spec.chart, sees)
         with session(self.project, _DOMAIN) as connection:
             if not store(connection, spec, replace=replace, who=who):
@@ -75,15 +77,21 @@ class Charts:
         Raises:
             ConflictError: There is.
         """
-        if any(each.slug == slug and not sees.allows(each.spec.roles) for each in self.charts()):
+        if slug not in {each.slug for each in self.charts(sees)} and self._is_taken(slug):
             raise ConflictError(f"the name {slug!r} is taken; choose another one")
 
-    def check(self, spec: ChartSpec) -> None:
+    def _is_taken(self, slug: str) -> bool:
+        with session(self.project, _DOMAIN) as connection:
+            return connection.execute("SELECT FROM _dteg.charts WHERE slug = %s", [slug]).rowcount == 1
+
+    def check(self, spec: ChartSpec, sees: Visible = EVERYTHING) -> None:
         """Look whether the dataset of a chart has what it asks for; a dataset that is not there yet is no fault.
 
         Raises:
             ConfigError: It does not.
+            NotFoundError: The dataset is not for who asks.
         """
+        self._require_dataset(spec, sees)
         if spec.source.metric is None:
             check_columns(self.project, spec)
 
@@ -92,7 +100,10 @@ class Charts:
         with session(self.project, _DOMAIN) as connection, connection.cursor(row_factory=dict_row) as cursor:
             rows = cursor.execute(f"SELECT {_COLUMNS} FROM _dteg.charts ORDER BY slug").fetchall()  # noqa: S608
         found = [_chart(row) for row in rows]
-        return [each for each in found if sees.allows(each.spec.roles)]
+        closed = hidden(self.project, sees)
+        return [
+            each for each in found if sees.allows(each.spec.roles) and each.spec.source.dataset not in closed
+        ]
 
     def get(self, slug: str, sees: Visible = EVERYTHING) -> Chart:
         """Return one chart.
@@ -106,10 +117,18 @@ class Charts:
                 [slug],
             ).fetchone()
         chart = _chart(row) if row is not None else None
-        if chart is None or not sees.allows(chart.spec.roles):
+        if chart is None or not self._shown(chart, sees):
             near = did_you_mean(slug, [each.slug for each in self.charts(sees)])
             raise NotFoundError(f"there is no chart {slug!r}; {near or 'list them with: dteg chart list'}")
         return chart
+
+    def _shown(self, chart: Chart, sees: Visible) -> bool:
+        """Whether a chart and its dataset are for who looks: an open chart does not open a closed dataset."""
+        return sees.allows(chart.spec.roles) and chart.spec.source.dataset not in hidden(self.project, sees)
+
+    def _require_dataset(self, spec: ChartSpec, sees: Visible) -> None:
+        if spec.source.dataset in hidden(self.project, sees):
+            raise NotFoundError(f"there is no dataset {spec.source.dataset!r}")
 
     def remove(self, slug: str, sees: Visible = EVERYTHING) -> None:
         """Delete a chart that no dashboard shows.
@@ -139,8 +158,9 @@ class Charts:
         """Return all that is needed to draw a chart; errors as those of `data`."""
         return draw(self.project, self.get(slug, sees).spec, filters, self.layers)
 
-    def preview(self, spec: ChartSpec) -> Drawing:
+    def preview(self, spec: ChartSpec, sees: Visible = EVERYTHING) -> Drawing:
         """Return the drawing of a chart that is not kept; errors as those of `data`."""
+        self._require_dataset(spec, sees)
         return draw(self.project, spec, (), self.layers)
 
     def png(
@@ -188,7 +208,7 @@ class Charts:
         if not specs:
             raise ConfigError(f"{file or 'the text'} holds no chart: write chart: NAME, title, source, type")
         for spec in specs:
-            self.check(spec)
+            self.check(spec, sees)
             self.require_free(spec.chart, sees)
         with session(self.project, _DOMAIN) as connection, connection.transaction():
             for spec in specs:

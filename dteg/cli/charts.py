@@ -120,9 +120,9 @@ def add_layer(
     url: StudioUrl = "",
 ) -> int:
     """Check, simplify and keep areas for maps."""
-    from dteg.charts.geo import MAX_BYTES
     from dteg.charts.layers import NewGeoLayer
     from dteg.core.errors import ConfigError, InputError
+    from dteg.core.geojson import MAX_BYTES
 
     try:
         new = NewGeoLayer.model_validate({"slug": slug, "title": title, "replace": replace})

@@ -279,7 +279,7 @@ def _refresh(datasets: "Datasets", slug: str, url: str, wait: float = 0.0) -> "G
     """Refresh, and where the work is done here tell the alerts of it."""
     if url:
         return datasets.refresh(slug, wait_s=wait)
-    from dteg.datasets.telling import telling
+    from dteg.datasets.refreshing.telling import telling
 
     with telling(datasets.project, slug) as told:
         return told.refresh(wait_s=wait)

@@ -158,7 +158,9 @@ def create_token(
     ] = None,
     role: Annotated[
         list[str] | None,
-        typer.Option(help="Sees the charts and dashboards for this role; may be given several times."),
+        typer.Option(
+            help="Sees the datasets, charts and dashboards for this role; may be given several times."
+        ),
     ] = None,
     expires: Annotated[str, typer.Option(help="How long it holds, in days or weeks, such as 30d.")] = "90d",
     url: StudioUrl = "",

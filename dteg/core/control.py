@@ -20,6 +20,7 @@ from dteg.core.liveness import WatchedConnection
 from dteg.core.postgres import connect, translated
 from dteg.core.project import Project
 from dteg.core.queries import load_queries
+from dteg.core.stopping import stoppable
 
 KEPT_CONNECTIONS = 8
 _PACKAGE = Path(__file__).parent.parent
@@ -102,7 +103,8 @@ def session(project: Project, domain: str = "") -> Iterator[WatchedConnection]:
         try:
             if domain:
                 ensure(connection, domain)
-            yield connection
+            with stoppable(connection):
+                yield connection
         finally:
             _give_back(url, connection)
 

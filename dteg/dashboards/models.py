@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from dteg.charts.models import RESERVED, ColumnName, Filter, Op, Role, Slug
+from dteg.charts.models import RESERVED, ColumnName, Filter, Op, Slug
 from dteg.core.config import ConfigModel
 from dteg.core.durations import DurationText, parse_duration
 from dteg.core.errors import ConfigError
+from dteg.tokens.visible import Role
 
 COLUMNS = 12
 MAX_TILES = 40

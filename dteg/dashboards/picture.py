@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape, quoteattr
 
-from dteg.charts.models import Visible
 from dteg.charts.picture import svg_of
 from dteg.charts.render import painter
 from dteg.core.errors import DtegError, MissingExtraError
 from dteg.dashboards.models import COLUMNS, Dashboard, Tile
+from dteg.tokens.visible import Visible
 
 if TYPE_CHECKING:
     from dteg.dashboards.service import Dashboards

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dteg.charts.models import EVERYTHING, Drawing, Freshness, Visible
+from dteg.charts.models import Drawing, Freshness
 from dteg.dashboards.models import Dashboard, DashboardSpec, Imported
 from dteg.studio_client import StudioClient, quoted
+from dteg.tokens.visible import EVERYTHING, Visible
 
 _NO_VALUES: Mapping[str, Sequence[str]] = {}
 

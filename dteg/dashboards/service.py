@@ -9,7 +9,7 @@ from psycopg.types.json import Jsonb
 
 from dteg.charts.documents import document_of, read_yaml, yaml_text
 from dteg.charts.drawing import freshness_of
-from dteg.charts.models import EVERYTHING, Chart, ChartSpec, ChartType, Drawing, Freshness, Visible
+from dteg.charts.models import Chart, ChartSpec, ChartType, Drawing, Freshness
 from dteg.charts.service import Charts, charts_in, store
 from dteg.core.control import ensure, session
 from dteg.core.errors import ConfigError, ConflictError, NotFoundError
@@ -17,6 +17,7 @@ from dteg.core.project import Project
 from dteg.core.suggest import did_you_mean
 from dteg.core.yaml import Document, validate
 from dteg.dashboards.models import Dashboard, DashboardSpec, Imported, chosen
+from dteg.tokens.visible import EVERYTHING, Visible
 
 _DOMAIN = "dashboards"
 _COLUMNS = "spec, created_at, updated_at, updated_by"
@@ -205,7 +206,7 @@ class Dashboards:
                     f"the dashboard {spec.dashboard!r} shows {lost[0]!r}, which is no chart here"
                 )
         for chart in charts:
-            self.charts.check(chart)
+            self.charts.check(chart, sees)
             self.charts.require_free(chart.chart, sees)
         for spec in dashboards:
             self._require_free(spec.dashboard, sees)

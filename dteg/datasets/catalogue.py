@@ -15,7 +15,9 @@ from dteg.core.suggest import did_you_mean
 from dteg.datasets.models import VIEW_SCHEMA, Dependency
 from dteg.datasets.spec import DatasetSource, DictionarySource, TableSource
 from dteg.datasets.types import Family, SqlType, type_of
+from dteg.datasets.visible import hidden
 from dteg.sources.models import Column, ForeignKey, Kind, Mode, Relation, Source, SourceTable
+from dteg.tokens.visible import EVERYTHING, Visible
 
 # `lower` of a database with the locale C knows ASCII only, and each server has other locales. The embedded server lists
 # collations of ICU, but is built without it: so each is tried.
@@ -152,10 +154,11 @@ class LiveCatalogue:
 
     Args:
         project: Whose.
+        sees: What who asks may see; other datasets are not found.
     """
 
-    def __init__(self, project: Project) -> None:
-        self._project = project
+    def __init__(self, project: Project, sees: Visible = EVERYTHING) -> None:
+        self._project, self._sees = project, sees
         self._tables: dict[str, CatalogueTable] = {}
         self._sources: dict[str, Source] = {}
         self._letters: str | None = None
@@ -202,6 +205,8 @@ class LiveCatalogue:
             self._sources[ref.source] = sources.get(ref.source)
         name = f"{ref.schema_}.{ref.table}" if ref.schema_ else ref.table
         table = sources.table(ref.source, name)
+        if table.relation.schema_ == VIEW_SCHEMA and table.relation.name in hidden(self._project, self._sees):
+            raise NotFoundError(f"there is no {ref}; look at the sources")
         if not table.linked:
             raise PermanentError(
                 f"{ref.source}/{table.full_name} cannot be read: {table.problem or 'it is not linked'};"
@@ -233,7 +238,7 @@ class LiveCatalogue:
     def _dataset(self, slug: str) -> CatalogueTable:
         from dteg.datasets.service import Datasets
 
-        dataset = Datasets.of(self._project).get(slug)
+        dataset = Datasets.of(self._project).get(slug, self._sees)
         described = dataset.live.columns if dataset.live else dataset.columns
         key = dataset.spec.get("cache", {}).get("key", [])
         return CatalogueTable(

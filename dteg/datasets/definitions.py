@@ -9,13 +9,16 @@ from dteg.core.control import session
 from dteg.core.errors import ConfigError, ConflictError, NotFoundError, PermanentError
 from dteg.core.identifiers import TableName
 from dteg.core.project import Project
-from dteg.datasets import generations, publishing, store
+from dteg.datasets import store
 from dteg.datasets.files import display, is_in_folder, load_dataset
 from dteg.datasets.models import CACHE_SCHEMA, RESERVED_SLUGS, VIEW_SCHEMA, Dataset, Origin, Removed
+from dteg.datasets.refreshing import generations, publishing
+from dteg.datasets.visible import hidden
 from dteg.tables.models import Use
+from dteg.tokens.visible import EVERYTHING, Visible
 
 if TYPE_CHECKING:
-    from dteg.datasets.compile import Compiled
+    from dteg.datasets.compiler import Compiled
     from dteg.datasets.service import Datasets
     from dteg.datasets.spec import DatasetSpec
 
@@ -33,6 +36,7 @@ def save(
     who: str,
     file: str,
     revision: int | None = None,
+    sees: Visible = EVERYTHING,
 ) -> Dataset:
     """Save a definition; see `Datasets.save`."""
     from dteg.datasets.spec import dump_spec
@@ -40,7 +44,9 @@ def save(
     slug = spec.dataset
     if slug in RESERVED_SLUGS:
         raise ConfigError(f"{slug!r} is a word of dteg's own addresses; choose another name for the dataset")
-    compiled = datasets.validate(spec)
+    if slug in hidden(datasets.project, sees):
+        raise ConflictError(f"the name {slug!r} is taken; choose another one")
+    compiled = datasets.validate(spec, sees)
     values = store.as_json(dump_spec(spec))
     with session(datasets.project, DOMAIN) as connection, connection.transaction():
         _refuse_if_taken(connection, slug, replace=replace, origin=origin)

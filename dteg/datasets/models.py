@@ -135,6 +135,11 @@ class Dataset(ConfigModel):
     next_at: datetime | None = Field(None, description="When it is refreshed next.")
 
     @property
+    def roles(self) -> list[str]:
+        """Who sees it; empty: everybody who may read."""
+        return list(self.spec.get("roles") or [])
+
+    @property
     def relation(self) -> str:
         """The stable view, `ds.<slug>`."""
         return f"{VIEW_SCHEMA}.{self.slug}"

@@ -1,5 +1,9 @@
 -- Statements of datasets. %(name)s is a bound value.
 
+-- name: roles
+-- For whom each dataset is.
+SELECT slug, spec::jsonb -> 'roles' FROM _dteg.datasets ORDER BY slug;
+
 -- name: datasets
 -- All datasets, or one, with their live and last generations.
 SELECT

@@ -29,9 +29,8 @@ from dteg.studio_client import StudioClient, quoted
 from dteg.tables.models import Use
 
 if TYPE_CHECKING:
-    from dteg.datasets.compile import Compiled
-    from dteg.datasets.joins import JoinSuggestion
-    from dteg.datasets.preview import Preview
+    from dteg.datasets.compiler import Compiled
+    from dteg.datasets.preview import JoinSuggestion, Preview
     from dteg.datasets.spec import DatasetSpec, TableRef
 
 _LOOK_S = (0.05, 0.1, 0.2, 0.5)
@@ -78,7 +77,7 @@ class RemoteDatasets:
 
     def validate(self, spec: "DatasetSpec") -> "Compiled":
         """Compile a definition without saving or running anything."""
-        from dteg.datasets.compile import Compiled
+        from dteg.datasets.compiler import Compiled
         from dteg.datasets.spec import dump_spec
 
         return Compiled.model_validate(self._client.post("/datasets/validate", {"spec": dump_spec(spec)}))
@@ -113,7 +112,7 @@ class RemoteDatasets:
 
     def suggest_joins(self, tables: "Sequence[TableRef]") -> "list[JoinSuggestion]":
         """Return how tables may belong together, best first."""
-        from dteg.datasets.joins import JoinSuggestion
+        from dteg.datasets.preview import JoinSuggestion
 
         body = {"tables": [each.model_dump(mode="json", exclude_unset=True) for each in tables]}
         found = self._client.post("/datasets/joins", body)["items"]

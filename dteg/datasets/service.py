@@ -25,12 +25,12 @@ from dteg.datasets.models import (
     RowPage,
     RowQuery,
 )
+from dteg.tokens.visible import EVERYTHING, Visible
 
 if TYPE_CHECKING:
-    from dteg.datasets.compile import Compiled
-    from dteg.datasets.joins import JoinSuggestion
-    from dteg.datasets.preview import Preview
-    from dteg.datasets.refresh import Refresh
+    from dteg.datasets.compiler import Compiled
+    from dteg.datasets.preview import JoinSuggestion, Preview
+    from dteg.datasets.refreshing.refresh import Refresh
     from dteg.datasets.spec import DatasetSpec, TableRef
     from dteg.tables.models import Use
 
@@ -65,6 +65,7 @@ class Datasets:
         file: str = "",
         *,
         revision: int | None = None,
+        sees: Visible = EVERYTHING,
     ) -> Dataset:
         """Save a definition. Nothing is built by that: `refresh` does it.
 
@@ -75,6 +76,7 @@ class Datasets:
             who: Who did it.
             file: Its file, relative to the project, for the origin `file`.
             revision: The revision that was changed, if another one than that shall be kept.
+            sees: What that one may see: nobody reads, or takes the place of, what is not for them.
 
         Raises:
             ConfigError: It does not fit its sources; each problem says where in the definition.
@@ -84,7 +86,7 @@ class Datasets:
         from dteg.datasets import definitions
 
         return definitions.save(
-            self, spec, replace=replace, origin=origin, who=who, file=file, revision=revision
+            self, spec, replace=replace, origin=origin, who=who, file=file, revision=revision, sees=sees
         )
 
     def apply(self, path: Path, who: str = "") -> Dataset:
@@ -97,34 +99,38 @@ class Datasets:
 
         return definitions.apply(self, path, who)
 
-    def validate(self, spec: "DatasetSpec") -> "Compiled":
+    def validate(self, spec: "DatasetSpec", sees: Visible = EVERYTHING) -> "Compiled":
         """Compile a definition without saving or running anything.
 
         Raises:
             ConfigError: It does not fit its sources.
         """
         from dteg.datasets.catalogue import LiveCatalogue
-        from dteg.datasets.compile import compile_dataset
+        from dteg.datasets.compiler import compile_dataset
 
-        return compile_dataset(spec, LiveCatalogue(self.project))
+        return compile_dataset(spec, LiveCatalogue(self.project, sees))
 
-    def datasets(self) -> list[Dataset]:
-        """Return all datasets by name."""
+    def datasets(self, sees: Visible = EVERYTHING) -> list[Dataset]:
+        """Return all datasets that may be seen, by name."""
         from dteg.datasets import store
 
         with session(self.project, DOMAIN) as connection:
-            return store.datasets(connection, self._clock())
+            found = store.datasets(connection, self._clock())
+        return [each for each in found if sees.allows(each.roles)]
 
-    def get(self, slug: str) -> Dataset:
+    def get(self, slug: str, sees: Visible = EVERYTHING) -> Dataset:
         """Return one dataset.
 
         Raises:
-            NotFoundError: There is none of this name.
+            NotFoundError: There is none of this name, or it is not for who looks.
         """
         from dteg.datasets import store
 
         with session(self.project, DOMAIN) as connection:
-            return store.get(connection, slug, self._clock())
+            found = store.get(connection, slug, self._clock())
+            if not sees.allows(found.roles):
+                raise store.unknown(connection, slug)
+        return found
 
     def export(self, slug: str) -> str:
         """Return the definition as YAML; saving that and exporting it again gives the same bytes.
@@ -179,7 +185,7 @@ class Datasets:
 
     # Looking before saving
 
-    def preview(self, spec: "DatasetSpec", rows: int = 50) -> "Preview":
+    def preview(self, spec: "DatasetSpec", rows: int = 50, sees: Visible = EVERYTHING) -> "Preview":
         """Return the first rows, the SQL, its plan, and warnings such as joins that multiply rows.
 
         Raises:
@@ -187,13 +193,15 @@ class Datasets:
         """
         from dteg.datasets.preview import preview
 
-        return preview(self.project, spec, rows)
+        return preview(self.project, spec, rows, sees)
 
-    def suggest_joins(self, tables: "Sequence[TableRef]") -> "list[JoinSuggestion]":
+    def suggest_joins(
+        self, tables: "Sequence[TableRef]", sees: Visible = EVERYTHING
+    ) -> "list[JoinSuggestion]":
         """Return how tables may belong together, best first."""
-        from dteg.datasets.joins import suggest_joins
+        from dteg.datasets.preview import suggest_joins
 
-        return suggest_joins(self.project, tables)
+        return suggest_joins(self.project, tables, sees=sees)
 
     # Rows
 
@@ -260,7 +268,7 @@ class Datasets:
             NotFoundError: There is no such dataset.
             ConflictError: It is being refreshed already.
         """
-        from dteg.datasets.background import start
+        from dteg.datasets.refreshing.background import start
 
         return start(self, slug, run_id)
 
@@ -373,13 +381,13 @@ class Datasets:
 
     def sweep(self) -> int:
         """Drop what refreshes that were killed have left, and say so in their generations; return how many."""
-        from dteg.datasets import generations
+        from dteg.datasets.refreshing import generations
 
         with session(self.project, DOMAIN) as connection:
             return generations.sweep_all(connection)
 
     def _refresh(self, slug: str, run_id: str = "", wait_s: float = 0.0) -> "Refresh":
-        from dteg.datasets.refresh import Refresh
+        from dteg.datasets.refreshing.refresh import Refresh
 
         return Refresh(self.project, slug, run_id=run_id, wait_s=wait_s)
 

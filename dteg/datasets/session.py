@@ -10,6 +10,7 @@ from psycopg import errors as pg_errors
 from dteg.core.errors import ConfigError, DtegError, TransientError
 from dteg.core.postgres import connect, translate
 from dteg.core.project import Project
+from dteg.core.stopping import stoppable
 from dteg.sources.roles import BUILDER, ensure_roles
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def builder_session(
     with contextlib.ExitStack() as stack:
         connection = connect(url, component="warehouse", statement_timeout_s=timeout_s + GRACE_S)
         stack.callback(connection.close)
+        stack.enter_context(stoppable(connection))
         try:
             ensure_roles(connection)
             with connection.transaction():

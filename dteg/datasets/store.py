@@ -51,7 +51,7 @@ def get(connection: Connection, slug: str, now: datetime) -> Dataset:
     """
     found = _read(connection, slug, now)
     if not found:
-        raise _unknown(connection, slug)
+        raise unknown(connection, slug)
     return found[0]
 
 
@@ -62,7 +62,7 @@ def require(connection: Connection, slug: str) -> None:
         NotFoundError: There is none of this name.
     """
     if slug not in (each[0] for each in run(connection, "slugs")):
-        raise _unknown(connection, slug)
+        raise unknown(connection, slug)
 
 
 def generations(connection: Connection, slug: str, limit: int) -> list[Generation]:
@@ -91,8 +91,10 @@ def of_run(connection: Connection, run_id: str) -> Generation | None:
     return found[0] if found else None
 
 
-def _unknown(connection: Connection, slug: str) -> NotFoundError:
-    near = did_you_mean(slug, [each[0] for each in run(connection, "slugs")])
+def unknown(connection: Connection, slug: str) -> NotFoundError:
+    """Return the error that there is no dataset of a name."""
+    # A name that is for some only is told to nobody by chance.
+    near = did_you_mean(slug, [name for name, roles in run(connection, "roles") if not roles])
     return NotFoundError(f"there is no dataset {slug!r}; {near or 'list them with: dteg dataset list'}")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dteg.core.suggest import did_you_mean
 
 if TYPE_CHECKING:  # not at run time: a definition is checked in Dagster's light location, too
-    from dteg.datasets.nodes import exp
+    from dteg.datasets.compiler.nodes import exp
 
 
 class Family(StrEnum):
@@ -123,7 +123,7 @@ class CastType:
 
     def node(self) -> "exp.DataType":
         """Return it as a node of a query."""
-        from dteg.datasets.nodes import exp
+        from dteg.datasets.compiler.nodes import exp
 
         parameters = [exp.DataTypeParam(this=exp.Literal.number(number)) for number in self.numbers]
         return exp.DataType(this=exp.DataType.Type[_CASTS[self.word][1]], expressions=parameters)

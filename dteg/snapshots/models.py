@@ -205,6 +205,27 @@ class Forecast(ConfigModel):
     points: list[ForecastPoint] = Field([], description="What is expected.")
 
 
+class ForecastRunState(StrEnum):
+    """What came of the forecasts of a dataset that were made by the clock."""
+
+    MADE = "made"
+    PLAIN = "plain"
+    """Seasonal naive ones, as there is no environment with better models."""
+    NOT_ENOUGH_DATA = "not_enough_data"
+    FAILED = "failed"
+
+
+class ForecastRun(ConfigModel):
+    """The last forecasts of a dataset that were made by the clock."""
+
+    dataset: str = Field(description="Slug of the dataset.")
+    made_at: datetime = Field(description="When.")
+    last_slot: datetime | None = Field(None, description="The newest snapshot then.")
+    state: ForecastRunState = Field(description="What came of it.")
+    series: int = Field(0, description="Series that have a forecast.")
+    message: str = Field("", description="What to know of it, or why it failed.")
+
+
 class ForecastOrder(ConfigModel):
     """What is to be forecast."""
 

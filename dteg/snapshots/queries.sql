@@ -112,6 +112,33 @@ CROSS JOIN LATERAL (
 WHERE m.dataset = %(dataset)s AND (%(series)s::integer IS NULL OR s.id = %(series)s)
 ORDER BY m.id, s.dims <> '{}', s.id;
 
+-- name: forecasts_due
+-- Datasets with a snapshot newer than what was forecast of them by the clock: once a day, and while there is no forecast
+-- once an hour.
+SELECT t.dataset, t.slot
+FROM (SELECT dataset, max(slot) AS slot FROM _dteg.snapshot_takes WHERE NOT stale GROUP BY dataset) t
+LEFT JOIN _dteg.snapshot_forecast_runs r ON r.dataset = t.dataset
+WHERE r.dataset IS NULL
+    OR r.last_slot < t.slot AND r.made_at < CASE WHEN r.state IN ('made', 'plain') THEN %(today)s ELSE %(an_hour_ago)s END
+    OR r.state = 'failed' AND r.made_at < %(an_hour_ago)s
+ORDER BY t.dataset;
+
+-- name: last_take
+SELECT max(slot) AS slot FROM _dteg.snapshot_takes WHERE dataset = %(dataset)s AND NOT stale;
+
+-- name: save_forecast_run
+INSERT INTO _dteg.snapshot_forecast_runs (dataset, made_at, last_slot, state, series, message)
+VALUES (%(dataset)s, %(made_at)s, %(last_slot)s, %(state)s, %(series)s, %(message)s)
+ON CONFLICT (dataset) DO UPDATE SET made_at = excluded.made_at, last_slot = excluded.last_slot, state = excluded.state,
+    series = excluded.series, message = excluded.message;
+
+-- name: forecast_run
+SELECT dataset, made_at, last_slot, state, series, message FROM _dteg.snapshot_forecast_runs
+WHERE dataset = %(dataset)s;
+
+-- name: forget_forecast_run
+DELETE FROM _dteg.snapshot_forecast_runs WHERE dataset = %(dataset)s;
+
 -- name: known_datasets
 SELECT dataset, max(slot) AS last_slot FROM _dteg.snapshot_takes GROUP BY dataset
 UNION SELECT dataset, NULL FROM _dteg.snapshot_metrics m

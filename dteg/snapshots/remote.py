@@ -9,6 +9,7 @@ from dteg.snapshots.models import (
     Dims,
     Forecast,
     ForecastOrder,
+    ForecastRun,
     Metric,
     NewPoint,
     Point,
@@ -108,6 +109,11 @@ class RemoteSnapshots:
         """Return the newest forecast of each series that has one."""
         found = self._items(dataset, "forecasts", metric=metric, by=by_texts(by or {}))
         return [Forecast.model_validate(each) for each in found]
+
+    def forecast_run(self, dataset: str) -> ForecastRun | None:
+        """Return what came of the last forecasts that were made by the clock."""
+        found = self._client.get(_of(dataset, "forecast-run"))
+        return ForecastRun.model_validate(found) if found else None
 
     def prune(self) -> Pruned:
         """Delete what the definitions of the datasets do not want to keep any longer."""

@@ -6,7 +6,7 @@ from dteg.core.errors import NotFoundError
 from dteg.core.project import Project
 from dteg.datasets import Datasets
 from dteg.datasets.spec import Keep
-from dteg.datasets.spec_checks import keep_duration
+from dteg.datasets.spec.values import keep_duration
 from dteg.snapshots import row_snapshots, store
 from dteg.snapshots.models import Pruned
 from dteg.snapshots.store import Connection
@@ -48,6 +48,7 @@ def forget(connection: Connection, slug: str) -> None:
         row_snapshots.forget(connection, slug)
         store.run(connection, "forget_metrics", dataset=slug)
         store.run(connection, "forget_takes", dataset=slug)
+        store.run(connection, "forget_forecast_run", dataset=slug)
 
 
 def _prune_one(connection: Connection, slug: str, keep: Keep, zone: str, now: datetime) -> Pruned:

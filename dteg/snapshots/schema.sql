@@ -52,3 +52,14 @@ CREATE TABLE _dteg.snapshot_row_tables (
     relation text NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now()
 );
+
+-- name: v2
+-- What came of the last forecasts that were made by the clock.
+CREATE TABLE _dteg.snapshot_forecast_runs (
+    dataset text PRIMARY KEY,
+    made_at timestamptz NOT NULL,
+    last_slot timestamptz,
+    state text NOT NULL,
+    series integer NOT NULL DEFAULT 0,
+    message text NOT NULL DEFAULT ''
+);

@@ -14,6 +14,7 @@ from dteg.snapshots.dims import by_texts
 from dteg.snapshots.models import (
     Dims,
     Forecast,
+    ForecastRun,
     ForecastState,
     How,
     Metric,
@@ -261,6 +262,27 @@ class Snapshots:
         with session(self.project, store.DOMAIN) as connection:
             number = store.series_id(connection, dataset, metric, by or {}) if metric else None
             return store.forecasts(connection, dataset, number)
+
+    # Forecasts by the clock
+
+    def forecasts_due(self) -> list[str]:
+        """Return the datasets with a snapshot that no forecast knows and that it is time to forecast: each once a day."""
+        from dteg.snapshots.by_clock import due
+
+        with session(self.project, store.DOMAIN) as connection:
+            return due(connection, self._clock())
+
+    def forecast_by_clock(self, dataset: str) -> ForecastRun:
+        """Forecast all series of a dataset, write down what came of it, and tell the alerts; a failure is a result."""
+        from dteg.snapshots.by_clock import forecast
+
+        return forecast(self, dataset, self._clock())
+
+    def forecast_run(self, dataset: str) -> ForecastRun | None:
+        """Return what came of the last forecasts that were made by the clock; None if there were none."""
+        with session(self.project, store.DOMAIN) as connection:
+            found = store.rows(connection, "forecast_run", dataset=dataset)
+        return ForecastRun.model_validate(found[0]) if found else None
 
     # Keeping
 

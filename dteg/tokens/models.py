@@ -47,7 +47,7 @@ class NewToken(ConfigModel):
     roles: list[Annotated[str, Field(pattern=ROLE_PATTERN)]] = Field(
         default_factory=list,
         max_length=20,
-        description="Roles, such as finance: it sees the charts and dashboards that are for one of these only.",
+        description="Roles, such as finance: it sees the datasets, charts and dashboards that are for one of these only.",
     )
     expires_days: int = Field(90, ge=1, le=MAX_DAYS, description="Life in days.")
 
@@ -66,7 +66,7 @@ class Token(BaseModel):
         name: What it is called.
         scopes: What it is good for.
         topics: The only topics it is good for; none: all.
-        roles: Whose charts and dashboards it sees, beside those for everybody.
+        roles: Whose datasets, charts and dashboards it sees, beside those for everybody.
         created_at: When it was made.
         expires_at: When it ends.
         last_used_at: Within a minute.

@@ -43,10 +43,7 @@ def routes_of(app: FastAPI) -> Iterator[RouteAccess]:
     # FastAPI 0.137 and newer keep an included router as one entry, and its routes are not in `app.routes`.
     contexts: Callable[[Any], Iterator[Any]] = getattr(routing, "iter_route_contexts", iter)
     for route in contexts(app.routes):
-        dependant = getattr(route, "dependant", None)
-        yield RouteAccess(
-            str(route.path), frozenset(getattr(route, "methods", None) or ()), _access_in(dependant)
-        )
+        yield RouteAccess(str(route.path), frozenset(getattr(route, "methods", None) or ()), access_of(route))
 
 
 def refuse_undeclared(app: FastAPI, *, but: Iterable[str]) -> None:
@@ -65,8 +62,9 @@ def refuse_undeclared(app: FastAPI, *, but: Iterable[str]) -> None:
         raise DtegError(f"routes that declare no access: {', '.join(sorted(bare))}")
 
 
-def _access_in(dependant: Any) -> Declared[Any] | None:
-    """Return the strictest access found anywhere among the dependencies."""
+def access_of(route: Any) -> Declared[Any] | None:
+    """Return the strictest access that a route declares anywhere among its dependencies; None if it declares none."""
+    dependant = getattr(route, "dependant", None)
     todo, found = [dependant] if dependant is not None else [], None
     while todo:
         dependant = todo.pop()

@@ -19,6 +19,7 @@ from pydantic import Field
 from dteg.core.errors import DtegError
 from dteg.core.project import Project
 from dteg.cron.names import CRON_TAG, MESSAGE_TAG, schedule_name
+from orchestration.lib.user_checks import RESULTS
 
 if TYPE_CHECKING:
     from dteg.alerts import Occurrence
@@ -179,28 +180,45 @@ def _events(instance: dg.DagsterInstance, cursor: Cursor, until: float) -> "Iter
 def _told(instance: dg.DagsterInstance, entry: EventLogEntry) -> "Iterator[Occurrence]":
     event = entry.get_dagster_event()
     if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
-        yield check_occurrence(event.asset_check_evaluation_data, entry)
+        yield from check_occurrences(event.asset_check_evaluation_data, entry)
     elif event.event_type == dg.DagsterEventType.FRESHNESS_STATE_CHANGE:
         yield freshness_occurrence(event.asset_freshness_state_change_data, entry)
     elif run := instance.get_run_by_id(entry.run_id):
         yield from run_occurrences(instance, run, entry)
 
 
-def check_occurrence(check: Any, entry: EventLogEntry) -> "Occurrence":
-    """Return what one evaluation of a check tells, whether it blocks anything or not."""
+def check_occurrences(check: Any, entry: EventLogEntry) -> "Iterator[Occurrence]":
+    """Return what one evaluation of a check tells, whether it blocks anything or not.
+
+    That of a dataset which somebody made stands for several checks, which are told of as the studio tells of them.
+    """
+    results = check.metadata.get(RESULTS) if check.partition else None
+    if results is None:
+        yield _check_occurrence(check, entry, check.check_name, check.description, passed=check.passed)
+        return
+    for record in results.records:
+        found = record.data
+        yield _check_occurrence(check, entry, found["check"], found["message"], passed=found["passed"])
+
+
+def _check_occurrence(
+    check: Any, entry: EventLogEntry, name: str, why: str | None, *, passed: bool
+) -> "Occurrence":
     from dteg.alerts import Kind, Occurrence, Severity, State
 
     table = ".".join(check.asset_key.path)
+    if check.partition:  # `ds_user` has the partition `sales`, which others call `ds.sales`
+        table = f"{table.removesuffix('_user')}.{check.partition}"
     failed = Severity.ERROR if check.severity == dg.AssetCheckSeverity.ERROR else Severity.WARNING
-    result = "passed" if check.passed else f"failed: {check.description or 'no reason given'}"
+    result = "passed" if passed else f"failed: {why or 'no reason given'}"
     return Occurrence(
         kind=Kind.CHECK,
-        subject=f"{table}: {check.check_name}",
-        message=f"check {check.check_name} of {table} {result}"[:MAX_MESSAGE],
-        state=State.RESOLVED if check.passed else State.FIRING,
-        severity=Severity.INFO if check.passed else failed,
+        subject=f"{table}: {name}",
+        message=f"check {name} of {table} {result}"[:MAX_MESSAGE],
+        state=State.RESOLVED if passed else State.FIRING,
+        severity=Severity.INFO if passed else failed,
         at=_at(entry),
-        details={"table": table, "check": check.check_name, "passed": check.passed, "run_id": entry.run_id},
+        details={"table": table, "check": name, "passed": passed, "run_id": entry.run_id},
     )
 
 

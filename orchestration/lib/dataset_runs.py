@@ -12,13 +12,13 @@ from dteg.core.errors import ConfigError, QualityGateError, SchemaDriftError
 from dteg.core.project import Project
 from dteg.core.retry import RetryPolicy
 from orchestration.lib.failures import dagster_failures, tell
+from orchestration.lib.reads import FOLDER, dataset_key
 from orchestration.lib.sources import FITS
 
 if TYPE_CHECKING:
     from dteg.datasets.models import CheckResult, Generation
     from dteg.datasets.service import Datasets
 
-FOLDER = "ds"
 SLOT_TAG = "dteg/slot"
 DATASET_TAG = "dteg/dataset"
 # A source that is away now is mostly back within a minute; the next time of the schedule comes anyway.
@@ -27,11 +27,6 @@ RETRY = RetryPolicy(max_attempts=2, base_delay_s=5.0, max_delay_s=30.0)
 WAIT_S = 60.0
 MAX_SQL = 20_000
 FITTING = "the definition goes with its sources"
-
-
-def dataset_key(slug: str) -> dg.AssetKey:
-    """Return the key of a dataset."""
-    return dg.AssetKey([FOLDER, slug])
 
 
 def check_name(name: str) -> str:

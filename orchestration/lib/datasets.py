@@ -20,19 +20,19 @@ from orchestration.lib.dataset_runs import (
     DATASET_TAG,
     SLOT_TAG,
     check_name,
-    dataset_key,
     freshness,
     refresh_steps,
 )
+from orchestration.lib.reads import DICTIONARIES, Reads, dataset_key
 from orchestration.lib.snapshots import forecast_definitions, snapshot_definitions
-from orchestration.lib.sources import FITS, external_tables, table_key
+from orchestration.lib.sources import FITS, external_tables
+from orchestration.lib.user_checks import remembered
 from orchestration.lib.user_datasets import user_definitions
 
 if TYPE_CHECKING:
     from dteg.datasets.spec import DatasetSpec
 
 GROUP = "datasets"
-DICTIONARIES = "dict"
 PIPELINES = "pipelines"
 
 
@@ -90,8 +90,9 @@ class DatasetsFolder(dg.Component, dg.Resolvable, dg.Model):
         project = Project.find()
         files = dataset_files(project)
         taken = _names(context.build_defs(self.pipelines)) if files else set()
+        also = remembered(project)
         return dg.Definitions.merge(
-            datasets_definitions(files, project, taken), user_definitions(project, self.every_s)
+            datasets_definitions(files, project, taken, also), user_definitions(project, self.every_s, also)
         )
 
 
@@ -101,7 +102,7 @@ def _names(pipelines: dg.Definitions) -> set[str]:
 
 
 def datasets_definitions(
-    files: Sequence[Path], project: Project, taken: set[str] | None = None
+    files: Sequence[Path], project: Project, taken: set[str] | None = None, also: Reads | None = None
 ) -> dg.Definitions:
     """Build the definitions of files, the broken ones included.
 
@@ -109,8 +110,12 @@ def datasets_definitions(
         files: Their paths.
         project: Where they lie.
         taken: Names of jobs and schedules that others have.
+        also: What other datasets read.
     """
     seen = _Seen(set(taken or ()))
+    if also:
+        seen.tables |= set(also.tables)
+        seen.dictionaries |= set(also.dictionaries)
     parts: list[dg.Definitions] = []
     broken: list[dg.Definitions] = []
     for path in files:
@@ -140,30 +145,6 @@ def _dictionaries(slugs: set[str]) -> list[dg.AssetSpec]:
         )
         for slug in sorted(slugs)
     ]
-
-
-@dataclass(frozen=True, slots=True)
-class Reads:
-    """What a dataset reads.
-
-    Attributes:
-        tables: Tables of sources, as (source, `schema.name` or `name`).
-        dictionaries: Slugs.
-        datasets: Slugs.
-    """
-
-    tables: list[tuple[str, str]]
-    dictionaries: list[str]
-    datasets: list[str]
-
-    @property
-    def keys(self) -> list[dg.AssetKey]:
-        """Keys of all of it."""
-        return [
-            *(table_key(source, table) for source, table in self.tables),
-            *(dg.AssetKey([DICTIONARIES, slug]) for slug in self.dictionaries),
-            *(dataset_key(slug) for slug in self.datasets),
-        ]
 
 
 def reads_of(spec: "DatasetSpec") -> Reads:
@@ -212,7 +193,7 @@ def dataset_definitions(spec: "DatasetSpec", path: Path, project: Project) -> dg
 
 def checks_of(spec: "DatasetSpec") -> dict[str, bool]:
     """Return the names of the checks of a dataset as Dagster knows them -> whether they are blocking."""
-    from dteg.datasets.checks import check_names
+    from dteg.datasets.refreshing.checks import check_names
 
     return {check_name(name): blocking for name, blocking in check_names(spec)}
 

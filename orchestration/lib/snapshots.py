@@ -13,10 +13,10 @@ from orchestration.lib.dataset_runs import (
     DATASET_TAG,
     RETRY,
     SLOT_TAG,
-    dataset_key,
     taken_by_another,
 )
 from orchestration.lib.failures import dagster_failures, tell
+from orchestration.lib.reads import dataset_key
 
 if TYPE_CHECKING:
     from dteg.datasets.spec import DatasetSpec
@@ -198,17 +198,21 @@ def _forecast_asset(slug: str, project: Project) -> dg.AssetsDefinition:
     return forecast
 
 
-def forecast_checks(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
+def forecast_checks(
+    key: dg.AssetKey, partitions: dg.PartitionsDefinition | None = None
+) -> list[dg.AssetCheckSpec]:
     """Return the checks of forecasts; none of them stops anything."""
     return [
         dg.AssetCheckSpec(
             QUALITY,
             asset=key,
+            partitions_def=partitions,
             description="On the past, each forecast errs less than one that repeats the last season (MASE ratio).",
         ),
         dg.AssetCheckSpec(
             COVERAGE,
             asset=key,
+            partitions_def=partitions,
             description=f"On the past, at least {LEAST_COVERAGE:.0%} of the values were in the range of 80 %.",
         ),
     ]

@@ -23,6 +23,8 @@ GROUP = "sources"
 FOLDER = "src"
 WAREHOUSE = "warehouse"
 HASH_TAG = "dteg/schema_hash"
+USER_DATASETS = "ds_user"
+"""Asset and partitions of the datasets that people made."""
 FITS = "sources_fit"
 """Name of the check of each dataset that says whether its definition still goes with its sources."""
 # A sensor has a minute; a source that is slow to look at must leave the others some of it.
@@ -144,7 +146,7 @@ def observe(
     events += [
         evaluation
         for report in reports
-        for evaluation in broken_checks(report)
+        for evaluation in broken_checks(report, _made_by_people(context))
         if _is_known(context, evaluation.asset_key)
     ]
     cursor = json.dumps(seen, sort_keys=True)
@@ -220,8 +222,15 @@ def observation(table: "SourceTable", drift: "TableDrift | None" = None) -> dg.A
     )
 
 
-def broken_checks(report: "LinkReport") -> list[dg.AssetCheckEvaluation]:
-    """Return a failed check for each dataset that a change of its sources breaks."""
+def broken_checks(
+    report: "LinkReport", partitions: frozenset[str] = frozenset()
+) -> list[dg.AssetCheckEvaluation]:
+    """Return a failed check for each dataset that a change of its sources breaks.
+
+    Args:
+        report: What became of a source.
+        partitions: Datasets that people made: partitions of one asset.
+    """
     reasons: dict[str, list[str]] = {}
     for drift in report.drift:
         columns = (
@@ -231,14 +240,19 @@ def broken_checks(report: "LinkReport") -> list[dg.AssetCheckEvaluation]:
             reasons.setdefault(slug, []).append(f"{report.source.slug}/{drift.table}: {columns}")
     return [
         dg.AssetCheckEvaluation(
-            asset_key=dg.AssetKey(["ds", slug]),
+            asset_key=dg.AssetKey([USER_DATASETS] if slug in partitions else ["ds", slug]),
             check_name=FITS,
             passed=False,
             description="; ".join(why) + "; the last rows are still served",
             metadata={"message": "; ".join(why)},
+            partition=slug if slug in partitions else None,
         )
         for slug, why in sorted(reasons.items())
     ]
+
+
+def _made_by_people(context: dg.SensorEvaluationContext) -> frozenset[str]:
+    return frozenset(context.instance.get_dynamic_partitions(USER_DATASETS))
 
 
 def _is_known(context: dg.SensorEvaluationContext, key: dg.AssetKey) -> bool:

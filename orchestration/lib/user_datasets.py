@@ -6,33 +6,37 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from dteg.core.errors import DtegError
+from dteg.core.errors import ConfigError, DtegError, SchemaDriftError
 from dteg.core.project import Project
+from orchestration.lib import user_checks
 from orchestration.lib.dataset_runs import (
     DATASET_TAG,
     RETRY,
     SLOT_TAG,
     WAIT_S,
-    dataset_key,
     generation_metadata,
     refuse_failed,
     taken_by_another,
 )
 from orchestration.lib.failures import dagster_failures, tell
+from orchestration.lib.reads import Reads, dataset_key
 from orchestration.lib.snapshots import (
     FORECAST_GROUP,
     FORECASTS,
     SNAPSHOT_GROUP,
-    forecast_metadata,
+    forecast_checks,
+    forecast_steps,
     snapshot_steps,
 )
+from orchestration.lib.sources import USER_DATASETS
+from orchestration.lib.user_checks import DATASETS
 
 if TYPE_CHECKING:
-    from dteg.datasets.models import Dataset, Due
+    from dteg.datasets.models import Dataset, Due, Generation
+    from dteg.datasets.service import Datasets
 
-PARTITIONS = "ds_user"
+PARTITIONS = USER_DATASETS
 SENSOR = "user_datasets"
-DATASETS = dg.AssetKey("ds_user")
 SNAPSHOTS = dg.AssetKey("snap_user")
 PREDICTIONS = dg.AssetKey(f"{FORECASTS}_user")
 JOBS = {DATASETS: "user_datasets", SNAPSHOTS: "user_snapshots", PREDICTIONS: "user_forecasts"}
@@ -40,15 +44,20 @@ JOBS = {DATASETS: "user_datasets", SNAPSHOTS: "user_snapshots", PREDICTIONS: "us
 FORECAST_HOUR = 3
 
 
-def user_definitions(project: Project, every_s: int) -> dg.Definitions:
+def user_definitions(project: Project, every_s: int, reads: Reads | None = None) -> dg.Definitions:
     """Build the assets of what people made, their jobs, and the sensor that keeps them.
 
     Args:
         project: Whose datasets.
         every_s: Seconds between two looks.
+        reads: What they read together, as far as that is known.
     """
     slugs = dg.DynamicPartitionsDefinition(name=PARTITIONS)
-    assets = [_datasets(slugs, project), _snapshots(slugs, project), _forecasts(slugs, project)]
+    assets = [
+        _datasets(slugs, project, reads.keys if reads else []),
+        _snapshots(slugs, project),
+        _forecasts(slugs, project),
+    ]
     jobs = [
         dg.define_asset_job(
             name,
@@ -60,37 +69,70 @@ def user_definitions(project: Project, every_s: int) -> dg.Definitions:
     return dg.Definitions(assets=assets, jobs=jobs, sensors=[_sensor(project, jobs, every_s)])
 
 
-def _datasets(slugs: dg.DynamicPartitionsDefinition, project: Project) -> dg.AssetsDefinition:
+def _datasets(
+    slugs: dg.DynamicPartitionsDefinition, project: Project, reads: list[dg.AssetKey]
+) -> dg.AssetsDefinition:
     spec = dg.AssetSpec(
         DATASETS,
         group_name="datasets",
         kinds={"dataset", "postgres"},
-        description="Datasets that people made in the studio, one partition each. What they read is said there.",
+        description="Datasets that people made in the studio, one partition each. Each materialization says what it read.",
+        deps=reads,
         skippable=True,
     )
 
-    @dg.multi_asset(name="user_datasets__refresh", specs=[spec], partitions_def=slugs)
+    # As a subset, because only then the results of checks may be left out.
+    @dg.multi_asset(
+        name="user_datasets__refresh",
+        specs=[spec],
+        check_specs=user_checks.check_specs(slugs),
+        partitions_def=slugs,
+        can_subset=True,
+    )
     def refresh(context: dg.AssetExecutionContext) -> Iterator[Any]:
-        from dteg.datasets.service import Datasets
-
-        slug = context.partition_key
         with dagster_failures(context, RETRY, tried_before=False):
-            datasets = Datasets.of(project)
-            if taken_by_another(context, datasets, slug, "refresh"):
-                return
-            built = datasets.build(slug, context.run.run_id, wait_s=WAIT_S)
-            results = datasets.check(slug, built.n)
-            for result in results:
-                context.log.info(
-                    "%s: %s", result.name, result.message or ("ok" if result.passed else "failed")
-                )
-            refuse_failed(slug, results)
-            live = datasets.publish(slug, built.n)
-            sql = datasets.sql(slug)
-        tell(context, f"{slug}: generation {live.n}, {live.rows or 0:,} rows in {live.seconds or 0:.1f} s")
-        yield dg.MaterializeResult(asset_key=DATASETS, metadata=generation_metadata(live, sql))
+            yield from _refresh_steps(context, project, context.partition_key)
 
     return refresh
+
+
+def _refresh_steps(context: dg.AssetExecutionContext, project: Project, slug: str) -> Iterator[Any]:
+    """Build, check and publish; yield what was found of the definition and the rows, then the materialization."""
+    from dteg.datasets.service import Datasets
+
+    datasets = Datasets.of(project)
+    built: Generation | None = None
+    try:
+        if (
+            DATASETS not in context.selected_asset_keys
+        ):  # the checks alone: they need rows that nobody reads yet
+            datasets.sql(slug)
+        elif taken_by_another(context, datasets, slug, "refresh"):
+            return
+        else:
+            built = datasets.build(slug, context.run.run_id, wait_s=WAIT_S)
+    except (ConfigError, SchemaDriftError) as error:
+        yield user_checks.fits(passed=False, message=str(error))
+        if DATASETS in context.selected_asset_keys:
+            raise
+        return
+    yield user_checks.fits(passed=True)
+    if built is None:
+        return
+    results = datasets.check(slug, built.n)
+    yield from user_checks.results(results)
+    refuse_failed(slug, results)
+    live = datasets.publish(slug, built.n)
+    tell(context, f"{slug}: generation {live.n}, {live.rows or 0:,} rows in {live.seconds or 0:.1f} s")
+    yield dg.MaterializeResult(asset_key=DATASETS, metadata=_metadata(datasets, live))
+
+
+def _metadata(datasets: "Datasets", live: "Generation") -> dict[str, Any]:
+    """Return what a generation tells of itself, and of what it was made of."""
+    every = {each.slug: each for each in datasets.datasets()}
+    made = [slug for slug, each in every.items() if each.origin != "file"]
+    sql = datasets.sql(live.dataset)
+    return {**generation_metadata(live, sql), **user_checks.upstream(every[live.dataset], made)}
 
 
 def _snapshots(slugs: dg.DynamicPartitionsDefinition, project: Project) -> dg.AssetsDefinition:
@@ -121,13 +163,14 @@ def _forecasts(slugs: dg.DynamicPartitionsDefinition, project: Project) -> dg.As
         deps=[SNAPSHOTS],
     )
 
-    @dg.multi_asset(name="user_forecasts__make", specs=[spec], partitions_def=slugs)
+    @dg.multi_asset(
+        name="user_forecasts__make",
+        specs=[spec],
+        check_specs=forecast_checks(PREDICTIONS, slugs),
+        partitions_def=slugs,
+    )
     def forecast(context: dg.AssetExecutionContext) -> Iterator[Any]:
-        from dteg.snapshots.service import Snapshots
-
-        with dagster_failures(context, RETRY, tried_before=False):
-            forecasts = Snapshots.of(project).forecast_all(context.partition_key)
-        yield dg.MaterializeResult(asset_key=PREDICTIONS, metadata=forecast_metadata(forecasts))
+        yield from forecast_steps(context, project, context.partition_key, PREDICTIONS)
 
     return forecast
 
@@ -162,6 +205,7 @@ def due_runs(
         due = [each for each in service.due(now) if each.slug in made] if made else []
     except DtegError as error:
         return dg.SkipReason(f"the datasets cannot be read: {error}")
+    user_checks.remember(project, made)
     there = set(context.instance.get_dynamic_partitions(PARTITIONS))
     partitions = dg.DynamicPartitionsDefinition(name=PARTITIONS)
     changes: list[Any] = []
@@ -222,13 +266,13 @@ def refresh_dataset(context: dg.OpExecutionContext, slug: str, project: Project)
         if path.stem == slug:  # as its file is now, and also before anything else has read that
             datasets.apply(path, who="dagster")
     live = datasets.refresh(slug, context.run_id, wait_s=WAIT_S)
-    from_file = datasets.get(slug).origin == "file"
-    if from_file or context.instance.has_dynamic_partition(PARTITIONS, slug):
+    if datasets.get(slug).origin == "file":
+        metadata = generation_metadata(live, datasets.sql(slug))
+        context.log_event(dg.AssetMaterialization(dataset_key(slug), metadata=metadata))
+    elif context.instance.has_dynamic_partition(PARTITIONS, slug):
+        for evaluation in user_checks.evaluations(slug, live.checks):
+            context.instance.report_runless_asset_event(evaluation)
         context.log_event(
-            dg.AssetMaterialization(
-                asset_key=dataset_key(slug) if from_file else DATASETS,
-                partition=None if from_file else slug,
-                metadata=generation_metadata(live, datasets.sql(slug)),
-            )
+            dg.AssetMaterialization(DATASETS, partition=slug, metadata=_metadata(datasets, live))
         )
     return f"{slug}: generation {live.n}, {live.rows or 0:,} rows in {live.seconds or 0:.1f} s"

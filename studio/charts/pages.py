@@ -11,12 +11,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
 from dteg.charts.extras import check_extras
-from dteg.charts.geo import MAX_BYTES
 from dteg.charts.layers import NewGeoLayer
 from dteg.charts.models import SLUG, ChartSpec, Drawing
 from dteg.charts.picture import cell_text
 from dteg.charts.reading import columns_of, datasets_with_data
-from dteg.core.errors import DtegError
+from dteg.core.errors import DtegError, NotFoundError
+from dteg.core.geojson import MAX_BYTES
+from dteg.datasets.visible import hidden
+from dteg.tokens.visible import Visible
 from dteg.webapp.forms import read, refusal, state
 from dteg.webapp.pages import go
 from dteg.webkit import FormState
@@ -48,18 +50,23 @@ def charts(request: Request, who: Reader) -> Response:
 
 
 @router.get("/choose")
-def choose(request: Request, _who: Writer) -> Response:
+def choose(request: Request, who: Writer) -> Response:
     """Choose the data of a new chart."""
     services = services_of(request)
-    return show(request, "charts_choose.html", datasets=_datasets(services), metrics=_metrics(services))
+    return show(
+        request,
+        "charts_choose.html",
+        datasets=_datasets(services, who.sees),
+        metrics=_metrics(services, who.sees),
+    )
 
 
 @router.get("/new")
-def new(request: Request, _who: Writer, dataset: Name = "", metric: Name = "") -> Response:
+def new(request: Request, who: Writer, dataset: Name = "", metric: Name = "") -> Response:
     """The form of a new chart."""
     if not dataset:
         return go("/charts/choose")
-    return _form(request, FormState({"dataset": dataset, "metric": metric}), "")
+    return _form(request, who, FormState({"dataset": dataset, "metric": metric}), "")
 
 
 @router.post("")
@@ -69,13 +76,13 @@ def create(request: Request, who: Writer, form: Posted) -> Response:
 
 
 @router.post("/preview")
-def preview(request: Request, _who: Writer, form: Posted) -> Response:
+def preview(request: Request, who: Writer, form: Posted) -> Response:
     """Draw what the form says while it is filled in, for the script of the page."""
     spec, problem, errors = _spec_of(form, drafting=True)
     if spec is None:
         return JSONResponse({"problem": problem or "; ".join(errors.values())})
     try:
-        drawing = services_of(request).charts.preview(spec)
+        drawing = services_of(request).charts.preview(spec, who.sees)
     except DtegError as error:
         return JSONResponse({"problem": refusal(error)})
     return JSONResponse(drawing.model_dump(mode="json"))
@@ -119,7 +126,7 @@ def chart_page(request: Request, who: Reader, slug: ChartSlug) -> Response:
 def edit(request: Request, who: Writer, slug: ChartSlug) -> Response:
     """The form of a chart."""
     spec = services_of(request).charts.get(slug, who.sees).spec
-    return _form(request, FormState(forms.form_of(spec)), slug)
+    return _form(request, who, FormState(forms.form_of(spec)), slug)
 
 
 @router.post("/{slug}/edit")
@@ -146,7 +153,7 @@ def remove(request: Request, who: Writer, slug: ChartSlug, _form: Posted) -> Res
 
 def summary(services: Services) -> Summary:
     """Say what the home page says of charts: without roles, for everybody sees the home page."""
-    found = [each for each in services.charts.charts() if not each.spec.roles]
+    found = services.charts.charts(Visible())
     lines = tuple(Line(each.title, f"/charts/{each.slug}", each.spec.type.value) for each in found[:5])
     figures = (("charts", str(len(found))),) if found else ()
     return Summary("Charts", "/charts", figures, lines, "Draw a dataset: Charts, Draw a chart.")
@@ -154,14 +161,14 @@ def summary(services: Services) -> Summary:
 
 def _save(request: Request, who: Principal, form: dict[str, str], slug: str) -> Response:
     if form.get("do") == "preview":
-        return _form(request, state(form), slug, with_preview=True)
+        return _form(request, who, state(form), slug, with_preview=True)
     spec, problem, errors = _spec_of(form)
     if spec is None:
-        return _form(request, state(form, errors, problem), slug, 422)
+        return _form(request, who, state(form, errors, problem), slug, 422)
     try:
         services_of(request).charts.save(spec, replace=bool(slug), who=who.name, sees=who.sees)
     except DtegError as error:
-        return _form(request, state(form, problem=refusal(error)), slug, 422)
+        return _form(request, who, state(form, problem=refusal(error)), slug, 422)
     return go(f"/charts/{spec.chart}", "chart-saved")
 
 
@@ -205,16 +212,24 @@ def _drawn(draw: Any) -> tuple[Drawing | None, str]:
 
 
 def _form(
-    request: Request, form: FormState, slug: str, status: int = 200, *, with_preview: bool = False
+    request: Request,
+    who: Principal,
+    form: FormState,
+    slug: str,
+    status: int = 200,
+    *,
+    with_preview: bool = False,
 ) -> Response:
     services = services_of(request)
     dataset, metric = form.value("dataset"), form.value("metric")
+    if dataset in hidden(services.project, who.sees):
+        raise NotFoundError(f"there is no dataset {dataset!r}")
     drawing, problem = None, ""
     if with_preview:
         spec, problem, errors = _spec_of(dict(form.given), drafting=True)
         problem = problem or "; ".join(errors.values())
         if spec is not None:
-            drawing, problem = _drawn(lambda: services.charts.preview(spec))
+            drawing, problem = _drawn(lambda: services.charts.preview(spec, who.sees))
     columns = [] if metric else columns_of(services.project, dataset)
     return show(
         request, "charts_form.html", status=status, form=form, slug=slug, dataset=dataset, metric=metric,
@@ -254,23 +269,25 @@ async def _add_areas(request: Request, form: dict[str, str]) -> Response:
     return go("/charts/areas", "layer-added")
 
 
-def _datasets(services: Services) -> list[tuple[str, str]]:
+def _datasets(services: Services, sees: Visible) -> list[tuple[str, str]]:
     """Return slug and title of the datasets that can be drawn."""
     from dteg.datasets.service import Datasets
 
     titles: dict[str, str] = {}
     with contextlib.suppress(DtegError):
         titles = {each.slug: each.title for each in Datasets.of(services.project).datasets()}
-    return [(name, titles.get(name, "")) for name in datasets_with_data(services.project)]
+    closed = hidden(services.project, sees)
+    there = [name for name in datasets_with_data(services.project) if name not in closed]
+    return [(name, titles.get(name, "")) for name in there]
 
 
-def _metrics(services: Services) -> list[tuple[str, str]]:
+def _metrics(services: Services, sees: Visible) -> list[tuple[str, str]]:
     """Return dataset and name of the metrics that have a history."""
     from dteg.snapshots.service import Snapshots
 
     snapshots = Snapshots.of(services.project)
     found: list[tuple[str, str]] = []
-    for dataset, _ in _datasets(services):
+    for dataset, _ in _datasets(services, sees):
         try:
             found += [(dataset, each.name) for each in snapshots.metrics(dataset) if each.series]
         except DtegError:

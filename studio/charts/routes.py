@@ -8,13 +8,14 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ValidationError
 from starlette.concurrency import run_in_threadpool
 
-from dteg.charts.geo import MAX_BYTES
 from dteg.charts.layers import GeoLayer, NewGeoLayer
 from dteg.charts.models import SLUG, Chart, ChartData, ChartSpec, Drawing, Filter
 from dteg.charts.picture import HEIGHT, MAX_SIZE, MIN_SIZE, WIDTH
 from dteg.core.errors import ConfigError, InputError
+from dteg.core.geojson import MAX_BYTES
 from studio.access import Principal, Scope, allow
 from studio.answers import After, Limit, Page, page_of, require_match, with_etag
+from studio.leaving import while_wanted
 from studio.services import services_of
 
 LONG = (r"/api/v1/geo-layers", r"/api/v1/charts/[^/]+/(png|svg)")
@@ -77,9 +78,9 @@ def create_chart(
 
 
 @router.post("/charts/preview")
-def preview_chart(request: Request, _who: Writer, spec: ChartSpec) -> Drawing:
+async def preview_chart(request: Request, who: Writer, spec: ChartSpec) -> Drawing:
     """Draw a chart without keeping it."""
-    return services_of(request).charts.preview(spec)
+    return await while_wanted(request, lambda: services_of(request).charts.preview(spec, who.sees))
 
 
 @router.post("/charts/apply")
@@ -112,15 +113,17 @@ def delete_chart(request: Request, who: Writer, slug: ChartSlug) -> None:
 
 
 @router.get("/charts/{slug}/data")
-def chart_data(request: Request, who: Reader, slug: ChartSlug, filters: Filters = []) -> ChartData:  # noqa: B006
+async def chart_data(request: Request, who: Reader, slug: ChartSlug, filters: Filters = []) -> ChartData:  # noqa: B006
     """Return the rows of a chart, at most 5,000, grouped in SQL."""
-    return services_of(request).charts.data(slug, filters_of(filters), who.sees)
+    chosen = filters_of(filters)
+    return await while_wanted(request, lambda: services_of(request).charts.data(slug, chosen, who.sees))
 
 
 @router.get("/charts/{slug}/vega")
-def chart_vega(request: Request, who: Reader, slug: ChartSlug, filters: Filters = []) -> Drawing:  # noqa: B006
+async def chart_vega(request: Request, who: Reader, slug: ChartSlug, filters: Filters = []) -> Drawing:  # noqa: B006
     """Return the Vega-Lite of a chart with its rows and the age of its data."""
-    return services_of(request).charts.drawing(slug, filters_of(filters), who.sees)
+    chosen = filters_of(filters)
+    return await while_wanted(request, lambda: services_of(request).charts.drawing(slug, chosen, who.sees))
 
 
 @router.get("/charts/{slug}/png", response_class=Response)

@@ -11,6 +11,7 @@ from dteg.dashboards.models import MAX_TILES, Dashboard, DashboardSpec, Imported
 from dteg.dashboards.picture import MAX_WIDTH, MIN_WIDTH
 from studio.access import Principal, Scope, allow
 from studio.answers import After, Limit, Page, page_of, require_match, with_etag
+from studio.leaving import while_wanted
 from studio.services import services_of
 
 LONG = (r"/api/v1/dashboards/[^/]+/png",)
@@ -88,9 +89,12 @@ def dashboard_freshness(request: Request, who: Reader, slug: Slug) -> list[Fresh
 
 
 @router.get("/dashboards/{slug}/tiles/{place}")
-def dashboard_tile(request: Request, who: Reader, slug: Slug, place: Place) -> Drawing:
+async def dashboard_tile(request: Request, who: Reader, slug: Slug, place: Place) -> Drawing:
     """Return one tile as Vega-Lite with rows; `f0`, `f1`, ... in the query are what is chosen in the filters."""
-    return services_of(request).dashboards.tile(slug, place, values_of(request), who.sees)
+    chosen = values_of(request)
+    return await while_wanted(
+        request, lambda: services_of(request).dashboards.tile(slug, place, chosen, who.sees)
+    )
 
 
 @router.get("/dashboards/{slug}/png", response_class=Response)

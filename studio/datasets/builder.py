@@ -211,26 +211,26 @@ def tree(request: Request) -> Branches:
     return Branches(branches=branches)
 
 
-@router.get("/builder/tree/{slug}", dependencies=[allow(Scope.READ)])
-def leaves(request: Request, slug: Annotated[str, Path(max_length=64)]) -> Leaves:
+@router.get("/builder/tree/{branch}")
+def leaves(request: Request, branch: Annotated[str, Path(max_length=64)], who: Reader) -> Leaves:
     """The tables of one source, or all dictionaries, or all datasets."""
     services = services_of(request)
-    if slug == _DICTIONARIES:
+    if branch == _DICTIONARIES:
         found = [
             Leaf(ref={"dictionary": each.slug}, label=each.slug, rows=each.rows)
             for each in services.dictionaries.dictionaries()
         ]
-    elif slug == _DATASETS:
-        found = [_dataset_leaf(each) for each in services.datasets.datasets()]
+    elif branch == _DATASETS:
+        found = [_dataset_leaf(each) for each in services.datasets.datasets(who.sees)]
     else:
-        found = [_table_leaf(each) for each in services.sources.tables(slug)]
+        found = [_table_leaf(each) for each in services.sources.tables(branch)]
     return Leaves(tables=sorted(found, key=lambda leaf: leaf.label))
 
 
-@router.post("/builder/tables", dependencies=[allow(Scope.READ)])
-def tables(request: Request, wanted: Refs) -> KnownTables:
+@router.post("/builder/tables")
+def tables(request: Request, wanted: Refs, who: Reader) -> KnownTables:
     """The columns of tables. One that cannot be read does not stop the others."""
-    catalogue = LiveCatalogue(services_of(request).project)
+    catalogue = LiveCatalogue(services_of(request).project, who.sees)
     return KnownTables(tables=[_known(catalogue, each) for each in wanted.refs])
 
 
@@ -282,13 +282,15 @@ def _columns(table: CatalogueTable) -> list[KnownColumn]:
 # --- checks and words ---------------------------------------------------------------------------
 
 
-@router.post("/builder/check", dependencies=[allow(Scope.READ)])
-def check(request: Request, definition: Definition) -> Checked:
+@router.post("/builder/check")
+def check(request: Request, definition: Definition, who: Reader) -> Checked:
     """Compile a definition and say what is wrong where; no database is asked for rows."""
-    from dteg.datasets.compile import compile_dataset
+    from dteg.datasets.compiler import compile_dataset
 
     try:
-        compiled = compile_dataset(spec_of(definition.spec), LiveCatalogue(services_of(request).project))
+        compiled = compile_dataset(
+            spec_of(definition.spec), LiveCatalogue(services_of(request).project, who.sees)
+        )
     except ConfigError as error:
         return Checked(problems=_places(error.problems))
     except DtegError as error:

@@ -17,11 +17,13 @@ from dteg.datasets.models import (
     GenerationStatus,
     RowPage,
 )
+from dteg.tokens.visible import Visible
 from dteg.webapp.forms import refusal
 from dteg.webapp.pages import go
 from studio.access import Scope, allow
 from studio.cells import cell_text, number_columns
 from studio.datasets import builder
+from studio.datasets.seeing import ONLY_SEEN
 from studio.rendering import Line, Posted, Summary, show
 from studio.services import Services, services_of
 
@@ -35,7 +37,7 @@ DONE = {
 LONG = (*getattr(builder, "LONG", ()), r"/datasets/[^/]+/(rollback|remove)")
 PAGE_ROWS = 50
 SHOWN_GENERATIONS = 20
-router = APIRouter()
+router = APIRouter(dependencies=ONLY_SEEN)
 # Before anything with a name in its address: `new` and `builder` are none.
 router.include_router(builder.router)
 _READ, _WRITE, _ADMIN = [allow(Scope.READ)], [allow(Scope.WRITE)], [allow(Scope.ADMIN)]
@@ -52,8 +54,8 @@ _STATUSES = {
 
 
 def summary(services: Services) -> Summary:
-    """Say what the home page says of datasets."""
-    found = services.datasets.datasets()
+    """Say what the home page says of datasets: without roles, for everybody sees the home page."""
+    found = services.datasets.datasets(Visible())
     bad = [each for each in found if each.problem]
     stale = [each for each in found if each.stale and not each.problem]
     rest = [each for each in found if not each.problem and not each.stale and each.live]
@@ -67,10 +69,10 @@ def summary(services: Services) -> Summary:
     )  # fmt: skip
 
 
-@router.get("/datasets", dependencies=_READ)
-def datasets(request: Request) -> Response:
+@router.get("/datasets")
+def datasets(request: Request, who: builder.Reader) -> Response:
     """The list."""
-    found = services_of(request).datasets.datasets()
+    found = services_of(request).datasets.datasets(who.sees)
     return show(request, "datasets_list.html", datasets=found, **_words())
 
 

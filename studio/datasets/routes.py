@@ -7,20 +7,23 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, model_validator
 
 from dteg.core.errors import ConfigError
-from dteg.datasets.compile import Compiled
-from dteg.datasets.joins import JoinSuggestion
+from dteg.datasets.compiler import Compiled
 from dteg.datasets.models import SLUG_PATTERN, Dataset, Generation, Removed, RowPage
-from dteg.datasets.preview import Preview
+from dteg.datasets.preview import JoinSuggestion, Preview
 from dteg.datasets.spec import DatasetSpec, TableRef, parse_spec, spec_of
+from dteg.datasets.visible import hidden
 from dteg.tables.models import Use
 from studio.access import Principal, Scope, allow
 from studio.answers import After, Limit, Page, page_of, with_etag
+from studio.datasets.seeing import ONLY_SEEN
+from studio.leaving import while_wanted
 from studio.services import services_of
 
-router = APIRouter(tags=["datasets"])
+router = APIRouter(tags=["datasets"], dependencies=ONLY_SEEN)
 # What waits for sources.
 LONG = (r"/api/v1/datasets/(preview|joins)", r"/api/v1/datasets/[^/]+/rollback")
 MAX_YAML = 900_000
+Reader = Annotated[Principal, allow(Scope.READ)]
 _READ, _WRITE, _ADMIN = [allow(Scope.READ)], [allow(Scope.WRITE)], [allow(Scope.ADMIN)]
 Writer = Annotated[Principal, allow(Scope.WRITE)]
 Slug = Annotated[str, Path(pattern=SLUG_PATTERN, description="Name of the dataset.")]
@@ -119,45 +122,60 @@ def schema() -> dict[str, Any]:
     return DatasetSpec.model_json_schema(by_alias=True)
 
 
-@router.get("/dataset-runs/{run_id}", dependencies=_READ)
-def run(request: Request, run_id: RunId) -> RunAnswer:
+@router.get("/dataset-runs/{run_id}")
+def run(request: Request, run_id: RunId, who: Reader) -> RunAnswer:
     """Say what came of a refresh that was begun."""
-    return RunAnswer(generation=services_of(request).datasets.run(run_id))
+    datasets = services_of(request).datasets
+    found = datasets.run(run_id)
+    if found is not None and found.dataset in hidden(datasets.project, who.sees):
+        found = None
+    return RunAnswer(generation=found)
 
 
-@router.get("/datasets", dependencies=_READ)
-def list_datasets(request: Request, limit: Limit = 100, after: After = "") -> Page[Dataset]:
-    """List the datasets: state, rows and age."""
-    return page_of(services_of(request).datasets.datasets(), limit, after, key=lambda each: each.slug)
+@router.get("/datasets")
+def list_datasets(request: Request, who: Reader, limit: Limit = 100, after: After = "") -> Page[Dataset]:
+    """List the datasets that may be seen: state, rows and age."""
+    return page_of(services_of(request).datasets.datasets(who.sees), limit, after, key=lambda each: each.slug)
 
 
 @router.post("/datasets", status_code=201)
 def save(request: Request, new: NewDataset, who: Writer) -> Dataset:
     """Save a definition; nothing is built by that."""
-    return services_of(request).datasets.save(new.parsed(), replace=new.replace, origin="api", who=who.name)
+    return services_of(request).datasets.save(
+        new.parsed(), replace=new.replace, origin="api", who=who.name, sees=who.sees
+    )
 
 
-@router.post("/datasets/preview", dependencies=_WRITE)
-def preview(request: Request, wanted: PreviewRequest) -> Preview:
-    """Return the first rows of a definition, its SQL, its plan and warnings; nothing is saved."""
-    return services_of(request).datasets.preview(wanted.parsed(), wanted.rows)
+@router.post("/datasets/preview")
+async def preview(request: Request, wanted: PreviewRequest, who: Writer) -> Preview:
+    """Return the first rows of a definition, its SQL, its plan and warnings; nothing is saved.
+
+    A client that goes away ends its queries.
+    """
+    return await while_wanted(
+        request, lambda: services_of(request).datasets.preview(wanted.parsed(), wanted.rows, who.sees)
+    )
 
 
-@router.post("/datasets/validate", dependencies=_WRITE)
-def validate(request: Request, wanted: Definition) -> Compiled:
+@router.post("/datasets/validate")
+def validate(request: Request, wanted: Definition, who: Writer) -> Compiled:
     """Check a definition against its sources; nothing is saved or run."""
-    return services_of(request).datasets.validate(wanted.parsed())
+    return services_of(request).datasets.validate(wanted.parsed(), who.sees)
 
 
-@router.post("/datasets/joins", dependencies=_WRITE)
-def joins(request: Request, wanted: JoinRequest) -> Page[JoinSuggestion]:
+@router.post("/datasets/joins")
+async def joins(request: Request, wanted: JoinRequest, who: Writer) -> Page[JoinSuggestion]:
     """Suggest how tables belong together, best first."""
     try:
         tables = TypeAdapter(list[TableRef]).validate_python(wanted.tables)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise ConfigError(f"tables[{first['loc'][0]}]: {first['msg']}") from None
-    return Page(items=services_of(request).datasets.suggest_joins(tables))
+    return Page(
+        items=await while_wanted(
+            request, lambda: services_of(request).datasets.suggest_joins(tables, who.sees)
+        )
+    )
 
 
 @router.get("/datasets/{slug}", response_model=Dataset, dependencies=_READ)
@@ -173,7 +191,7 @@ def change(request: Request, slug: Slug, new: ChangedDataset, who: Writer) -> Da
     if spec.dataset != slug:
         raise ConfigError(f"the definition is of dataset {spec.dataset!r}, and not of {slug!r}")
     return services_of(request).datasets.save(
-        spec, replace=True, origin="api", who=who.name, revision=new.revision
+        spec, replace=True, origin="api", who=who.name, revision=new.revision, sees=who.sees
     )
 
 
@@ -202,7 +220,7 @@ def uses(request: Request, slug: Slug) -> Page[Use]:
 
 
 @router.get("/datasets/{slug}/rows", dependencies=_READ)
-def rows(
+async def rows(
     request: Request,
     slug: Slug,
     *,
@@ -215,7 +233,10 @@ def rows(
     columns: Annotated[list[str] | None, Query(max_length=1600, description="Columns; default: all.")] = None,
 ) -> RowPage:
     """Return rows that readers see now."""
-    return services_of(request).datasets.rows(slug, limit, offset, where, order, columns=columns or ())
+    return await while_wanted(
+        request,
+        lambda: services_of(request).datasets.rows(slug, limit, offset, where, order, columns=columns or ()),
+    )
 
 
 @router.post("/datasets/{slug}/refresh", status_code=202, dependencies=_WRITE)

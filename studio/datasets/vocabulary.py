@@ -23,7 +23,7 @@ def vocabulary() -> dict[str, Any]:
     `insert` is what goes before and after what is marked. A function that is in no group yet comes with dates and times,
     which most of the others are.
     """
-    from dteg.datasets.functions import FUNCTIONS
+    from dteg.datasets.compiler import FUNCTIONS
 
     grouped = {name for names in _GROUPS.values() for name in names}
     groups = {**_GROUPS, _REST: tuple(name for name in FUNCTIONS if name not in grouped)}

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from dteg.core.errors import ConflictError, DtegError, NotFoundError
 from dteg.datasets.models import Due
+from dteg.datasets.refreshing.telling import freshness
 from dteg.datasets.service import Datasets
-from dteg.datasets.telling import freshness
 from dteg.orchestrator.page import running_page
 from studio.background import Worker
 from studio.services import Services

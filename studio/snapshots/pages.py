@@ -21,6 +21,7 @@ from dteg.webapp.pages import go
 from dteg.webkit import FormState
 from dteg.webkit.series_chart import Ahead, Observed, series_chart
 from studio.access import Scope, allow
+from studio.datasets.seeing import ONLY_KNOWN
 from studio.rendering import Posted, show
 from studio.services import services_of
 
@@ -34,7 +35,7 @@ SHOWN = {"60": 60, "200": 200, "1000": 1000, "5000": 5000}
 _MAX_OFFERED = 300
 _READ, _WRITE = [allow(Scope.READ)], [allow(Scope.WRITE)]
 _Slug = Annotated[str, Path(max_length=60, pattern=r"^[^\x00/]+$")]
-router = APIRouter(prefix="/datasets/{slug}/history")
+router = APIRouter(prefix="/datasets/{slug}/history", dependencies=ONLY_KNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,7 @@ def _page(
         "dataset": dataset, "form": form or FormState(), "offered": [_offered(each) for each in found], "key": "",
         "shown": points if points in SHOWN else "200", "choices": list(SHOWN), "rows": snapshots.row_snapshots(slug, 24),
         "takes": snapshots.takes(slug, 12), "schedule": _schedule(dataset), "chosen": None, "moment": moment,
+        "clock": snapshots.forecast_run(slug),
     }  # fmt: skip
     if found:
         metric, by = _wanted(found, key)

@@ -11,6 +11,7 @@ from dteg.snapshots.models import (
     Dims,
     Forecast,
     ForecastOrder,
+    ForecastRun,
     Metric,
     NewPoint,
     Point,
@@ -23,9 +24,10 @@ from dteg.snapshots.models import (
 )
 from studio.access import Scope, allow
 from studio.answers import Limit, Page
+from studio.datasets.seeing import ONLY_KNOWN
 from studio.services import services_of
 
-router = APIRouter(prefix="/snapshots", tags=["snapshots"])
+router = APIRouter(prefix="/snapshots", tags=["snapshots"], dependencies=ONLY_KNOWN)
 # The process that forecasts may have to start first.
 LONG = (r"/api/v1/snapshots/[^/]+/(takes|forecasts|points)", r"/api/v1/snapshots/prune")
 _READ, _WRITE, _ADMIN = [allow(Scope.READ)], [allow(Scope.WRITE)], [allow(Scope.ADMIN)]
@@ -127,6 +129,12 @@ def forecast(request: Request, dataset: _Slug, order: ForecastOrder) -> Page[For
     else:
         made = snapshots.forecast_all(dataset, order.horizon, fresh=order.fresh)
     return Page(items=made)
+
+
+@router.get("/{dataset}/forecast-run", dependencies=_READ)
+def read_forecast_run(request: Request, dataset: _Slug) -> ForecastRun | None:
+    """Say what came of the last forecasts of a dataset that were made by the clock; null before the first."""
+    return services_of(request).snapshots.forecast_run(dataset)
 
 
 @router.delete("/{dataset}", status_code=204, dependencies=_ADMIN)

@@ -23,11 +23,13 @@ from dteg.tables.models import (
 )
 from dteg.tables.requests import checked, names_in, settings_in
 from dteg.tables.uploads import Uploads
+from dteg.tokens.visible import Visible
 from dteg.webapp.forms import refusal, state
 from dteg.webapp.pages import go
 from dteg.webkit import FormState
-from studio.access import Scope, allow
+from studio.access import Principal, Scope, allow
 from studio.cells import cell_text, number_columns
+from studio.datasets.seeing import ONLY_SEEN_TABLES, closed_tables
 from studio.rendering import Line, Posted, Summary, show
 from studio.services import Services, services_of
 from studio.tables.downloads import download
@@ -41,7 +43,7 @@ PAGE_ROWS = 50
 SHOWN_TABLES = 500
 _SETTINGS = ("delimiter", "encoding", "sheet", "records_path", "member")
 _TYPE = "type:"
-router = APIRouter(prefix="/tables")
+router = APIRouter(prefix="/tables", dependencies=ONLY_SEEN_TABLES)
 _READ, _WRITE, _ADMIN = [allow(Scope.READ)], [allow(Scope.WRITE)], [allow(Scope.ADMIN)]
 _Id = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 _Table = Annotated[str, Path(max_length=255)]
@@ -50,7 +52,10 @@ _Table = Annotated[str, Path(max_length=255)]
 def summary(services: Services) -> Summary:
     """Say what the home page says of tables."""
     found = services.tables.list(limit=SHOWN_TABLES)
-    largest = sorted(found.items, key=lambda each: -each.bytes)[:5]
+    closed = closed_tables(services, Visible())  # everybody sees the home page
+    largest = sorted(
+        (each for each in found.items if each.table not in closed), key=lambda each: -each.bytes
+    )[:5]
     lines = tuple(
         Line(each.table, f"/tables/{each.table}", _rows(each.rows, exact=each.rows_are_exact))
         for each in largest
@@ -62,13 +67,15 @@ def summary(services: Services) -> Summary:
     )  # fmt: skip
 
 
-@router.get("", dependencies=_READ)
-def tables(request: Request, schema: str = "", after: str = "") -> Response:
+@router.get("")
+def tables(
+    request: Request, who: Annotated[Principal, allow(Scope.READ)], schema: str = "", after: str = ""
+) -> Response:
     """The list, by schema."""
     found = services_of(request).tables.list(schema, limit=SHOWN_TABLES, after=after)
-    groups = [
-        (name, list(each)) for name, each in groupby(found.items, key=lambda item: item.table.split(".")[0])
-    ]
+    closed = closed_tables(services_of(request), who.sees)
+    shown = [each for each in found.items if each.table not in closed]
+    groups = [(name, list(each)) for name, each in groupby(shown, key=lambda item: item.table.split(".")[0])]
     following = f"/tables?{urlencode({'schema': schema, 'after': found.next})}" if found.next else ""
     return show(request, "tables_list.html", groups=groups, schema=schema, following=following, count=_rows)
 

@@ -26,8 +26,9 @@ from dteg.tables.models import (
 )
 from dteg.tables.requests import checked
 from dteg.tables.uploads import Uploads
-from studio.access import Scope, allow
+from studio.access import Principal, Scope, allow
 from studio.answers import After, Limit, with_etag
+from studio.datasets.seeing import ONLY_SEEN_TABLES, closed_tables
 from studio.services import services_of
 from studio.tables.downloads import download
 from studio.tables.jobs import jobs_of
@@ -38,7 +39,7 @@ LONG = (
     r"/api/v1/tables/[^/]+/export",
 )
 MAX_ROWS = 10_000
-router = APIRouter(prefix="/tables", tags=["tables"])
+router = APIRouter(prefix="/tables", tags=["tables"], dependencies=ONLY_SEEN_TABLES)
 _READ, _WRITE, _ADMIN = [allow(Scope.READ)], [allow(Scope.WRITE)], [allow(Scope.ADMIN)]
 _Table = Annotated[str, Path(max_length=255, description="`schema.table`.")]
 _Id = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
@@ -61,16 +62,20 @@ class Uses(BaseModel):
     items: list[Use]
 
 
-@router.get("", dependencies=_READ)
+@router.get("")
 def list_tables(
     request: Request,
+    who: Annotated[Principal, allow(Scope.READ)],
+    *,
     schema: Annotated[str, Query(max_length=63, description="Only this schema.")] = "",
     limit: Limit = 1000,
     after: After = "",
     exact: _Exact = False,
 ) -> TableList:
     """List tables with their rows, bytes and columns."""
-    return services_of(request).tables.list(schema, limit=limit, after=after, exact=exact)
+    found = services_of(request).tables.list(schema, limit=limit, after=after, exact=exact)
+    closed = closed_tables(services_of(request), who.sees)
+    return found.model_copy(update={"items": [each for each in found.items if each.table not in closed]})
 
 
 @router.post("/uploads", status_code=201, dependencies=_WRITE, openapi_extra=_FILE)

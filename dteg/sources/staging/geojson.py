@@ -11,6 +11,7 @@ import orjson
 import psycopg
 
 from dteg.core.errors import InputError
+from dteg.core.geojson import MAX_BYTES, Collection, Feature, read_features
 from dteg.sources.kinds import PROBE_TIMEOUT_S, Link
 from dteg.sources.models import Probe, Progress, SourceTable, TableProblem
 from dteg.sources.staging.copying import Reading, columns_of, copy_tables, time_left
@@ -18,7 +19,6 @@ from dteg.sources.staging.files import place_of
 from dteg.sources.staging.linker import one_table, probed, table_name
 from dteg.sources.staging.options import GeoJsonOptions
 from dteg.sources.staging.places import check_place, local_file, name_of
-from dteg.sources.staging.rfc7946 import Collection, Feature, read_features
 from dteg.sources.staging.uploads import forget_uploads
 
 FEATURE, FEATURE_ID, GEOMETRY = "feature_number", "feature_id", "geometry"
@@ -109,8 +109,6 @@ def _unpacked(path: Path) -> bytes:
     """Return a file, unpacked if it is one of gzip, but no more than can be taken."""
     import gzip
     import zlib
-
-    from dteg.sources.staging.rfc7946 import MAX_BYTES
 
     if path.suffix.lower() != ".gz":
         return path.read_bytes()

@@ -26,6 +26,12 @@ export const text = (app, about, value, set, more = {}) => field(app, about, "in
   type: "text", autocomplete: "off", spellcheck: "false", ...more, value: value ?? "", oninput: (event) => set(event.target.value),
 });
 
+/** Words with commas or spaces between: `set(words)` is called when they are whole. */
+export const wordsText = (app, about, words, set) => field(app, about, "input", {
+  type: "text", autocomplete: "off", spellcheck: "false", value: (words ?? []).join(", "),
+  onchange: (event) => set(event.target.value.split(/[\s,]+/).filter(Boolean)),
+});
+
 /** The name of a column: `set(value)` is called when it is whole, since what uses the name follows it. */
 export const nameText = (app, about, value, set) => field(app, about, "input", {
   type: "text", autocomplete: "off", spellcheck: "false", maxlength: "63", class: "builder-strong", value: value ?? "",

@@ -1,7 +1,7 @@
 // The head of the page: what the dataset is called, undo and redo, forms or file, and saving.
 
 import { h } from "./builder_dom.js";
-import { text } from "./builder_fields.js";
+import { text, wordsText } from "./builder_fields.js";
 import { slugOf, tidy } from "./builder_spec.js";
 
 const setText = (app, key) => (value) => app.store.change(key, (spec) => {
@@ -41,7 +41,9 @@ export const headView = (app) => {
             app.ui.ownSlug = true;
             app.store.change("dataset", (next) => { next.dataset = value; });
           }, { disabled: Boolean(app.revision), maxlength: "41", class: "mono" }),
-          text(app, { path: "description", label: "What it is for" }, spec.description, setText(app, "description"))))),
+          text(app, { path: "description", label: "What it is for" }, spec.description, setText(app, "description")),
+          wordsText(app, { path: "roles", label: "Only for roles", hint: "Such as finance; empty: for everybody who may read." }, spec.roles,
+            (words) => app.store.change("roles", (next) => { next.roles = words; tidy(next); }))))),
     h("div", { class: "builder-line builder-acts" },
       h("button", { type: "button", class: "quiet-button small-button", disabled: !mayUndo, title: "Undo (Ctrl+Z)", onclick: () => app.store.undo() }, "Undo"),
       h("button", { type: "button", class: "quiet-button small-button", disabled: !mayRedo, title: "Redo (Ctrl+Shift+Z)", onclick: () => app.store.redo() }, "Redo"),

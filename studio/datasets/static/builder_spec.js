@@ -236,7 +236,7 @@ export const renameInLists = (spec, from, to) => {
 
 /** Leave out what says nothing, so that the file stays short. */
 export const tidy = (spec) => {
-  for (const key of ["group_by", "measures", "checks", "order_by"]) if (spec[key] && !spec[key].length) delete spec[key];
+  for (const key of ["group_by", "measures", "checks", "order_by", "roles"]) if (spec[key] && !spec[key].length) delete spec[key];
   for (const key of ["cache", "snapshot", "filters", "having"]) {
     if (!spec[key]) { delete spec[key]; continue; }
     for (const [name, value] of Object.entries(spec[key])) {

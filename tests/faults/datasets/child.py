@@ -14,7 +14,8 @@ from typing import Any
 import psycopg
 
 from dteg.core.project import Project
-from dteg.datasets import Datasets, generations, publishing, store
+from dteg.datasets import Datasets, store
+from dteg.datasets.refreshing import generations, publishing
 
 _QUESTIONS = {
     "datasets",

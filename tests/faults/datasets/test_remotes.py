@@ -26,7 +26,7 @@ GOES_ON = (
 def refreshing(hub: Hub) -> Iterator["subprocess.Popen[bytes]"]:
     """Refresh in a process of its own, and wait until its query is under way."""
     child = subprocess.Popen(
-        [sys.executable, "-m", "dteg.datasets.run", "sales"],
+        [sys.executable, "-m", "dteg.datasets.refreshing.run", "sales"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -76,7 +76,7 @@ def test_areas(folder, capsys):
     assert told == "squares: 3 areas, 15 points of 15\n  keys: iso, title\n"
     assert "squares" in run(capsys, "chart", "layer", "list")
     (folder / "bad.geojson").write_text("{}")
-    assert "bad.geojson: write a FeatureCollection" in run(
+    assert "bad.geojson: no GeoJSON: expected an object of type FeatureCollection" in run(
         capsys, "chart", "layer", "add", "bad", "bad.geojson", code=2
     )
     assert "no slug" in run(capsys, "chart", "layer", "add", "No", "squares.geojson", code=2)

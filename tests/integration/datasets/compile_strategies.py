@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from dteg.datasets.functions import FUNCTIONS, Kind
+from dteg.datasets.compiler.functions import FUNCTIONS, Kind
 
 SOURCES = {
     "o": {"source": "shop", "table": "orders"},

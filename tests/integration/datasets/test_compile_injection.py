@@ -7,7 +7,7 @@ import pytest
 
 from dteg.core.errors import ConfigError
 from dteg.datasets.catalogue import unicode_collation
-from dteg.datasets.compile import compile_dataset
+from dteg.datasets.compiler import compile_dataset
 from dteg.datasets.spec import spec_of
 from tests.integration.datasets.compile_world import make_world
 

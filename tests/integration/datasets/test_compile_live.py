@@ -7,8 +7,7 @@ import pymysql
 import pytest
 
 from dteg.core.project import Project
-from dteg.datasets.joins import suggest_joins
-from dteg.datasets.preview import preview
+from dteg.datasets.preview import preview, suggest_joins
 from dteg.datasets.session import builder_session
 from dteg.datasets.spec import TableSource, spec_of
 from dteg.sources.models import NewSource

@@ -7,7 +7,7 @@ import pymysql
 import pytest
 
 from dteg.datasets.catalogue import CatalogueColumn, CatalogueTable, MemoryCatalogue, unicode_collation
-from dteg.datasets.compile import compile_dataset
+from dteg.datasets.compiler import compile_dataset
 from dteg.datasets.models import Dependency
 from dteg.datasets.spec import spec_of
 from dteg.datasets.types import type_of

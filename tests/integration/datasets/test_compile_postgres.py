@@ -5,8 +5,8 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from dteg.datasets.catalogue import from_source
-from dteg.datasets.compile import compile_dataset
-from dteg.datasets.explain import explain
+from dteg.datasets.compiler import compile_dataset
+from dteg.datasets.preview.plan import explain
 from dteg.datasets.spec import spec_of
 from dteg.sources.models import Column, Kind, Mode, Relation, Source, SourceTable
 from dteg.testing.servers import database

@@ -5,8 +5,8 @@ import pytest
 
 from dteg.core.errors import ConfigError, NotFoundError, TransientError
 from dteg.datasets.catalogue import LiveCatalogue
-from dteg.datasets.joins import expectations, suggest_joins
-from dteg.datasets.preview import preview
+from dteg.datasets.compiler import expectations
+from dteg.datasets.preview import preview, suggest_joins
 from dteg.datasets.session import builder_session
 from dteg.datasets.spec import TableSource, spec_of
 

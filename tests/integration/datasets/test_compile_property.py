@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from dteg.core.errors import ConfigError
 from dteg.datasets.catalogue import unicode_collation
-from dteg.datasets.compile import compile_dataset
+from dteg.datasets.compiler import compile_dataset
 from dteg.datasets.spec import dump_spec, spec_of
 from dteg.testing.servers import database
 from tests.integration.datasets.compile_strategies import specs

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from dteg.datasets.catalogue import unicode_collation
-from dteg.datasets.compile import compile_dataset
+from dteg.datasets.compiler import compile_dataset
 from dteg.datasets.spec import spec_of
 from dteg.testing.servers import database
 from tests.integration.datasets.compile_world import make_world

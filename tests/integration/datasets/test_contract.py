@@ -197,7 +197,7 @@ def test_a_process_that_dies_at_once_is_not_waited_for(datasets, shop, monkeypat
 
 
 def test_alerts_hear_of_a_refresh(datasets, shop, run):
-    from dteg.datasets.telling import freshness, telling
+    from dteg.datasets.refreshing.telling import freshness, telling
 
     datasets.save(parse_spec(SALES))
     with telling(shop, "sales") as told:

@@ -15,7 +15,7 @@ from dteg.core.errors import (
     TransientError,
 )
 from dteg.datasets.models import DatasetState, GenerationStatus
-from dteg.datasets.refresh import Refresh
+from dteg.datasets.refreshing.refresh import Refresh
 from dteg.datasets.spec import parse_spec
 from tests.integration.datasets.conftest import SALES, SUMS, changed
 

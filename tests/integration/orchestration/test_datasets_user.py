@@ -27,7 +27,7 @@ from dteg.sources.models import (
 )
 from dteg.sources.relaying import Relaying
 from dteg.sources.service import Sources
-from orchestration.lib import snapshots, sources, user_datasets
+from orchestration.lib import alerts, snapshots, sources, user_checks, user_datasets
 from orchestration.lib.datasets import datasets_definitions
 
 pytestmark = pytest.mark.integration
@@ -79,6 +79,116 @@ def test_dataset_of_the_studio_is_a_partition_and_runs_when_due(folder, instance
     (request,) = look(folder, instance, NIGHT).dynamic_partitions_requests
     assert request.partition_keys == ["events"]
     assert type(request).__name__ == "DeleteDynamicPartitionsRequest"
+
+
+def refreshed(folder, instance, reads=None):
+    job = user_datasets.user_definitions(folder.project, 30, reads).resolve_job_def("user_datasets")
+    return job.execute_in_process(instance=instance, partition_key="events", raise_on_error=False)
+
+
+def checked(result):
+    return {each.check_name: each for each in result.get_asset_check_evaluations()}
+
+
+CHECKS = "checks: [{unique: [kind]}, {min_rows: %d}, {min_rows: 99, blocking: false}]\n"
+
+
+def test_each_partition_has_the_results_of_its_own_checks(folder, instance, events):
+    made = Datasets.of(folder.project)
+    made.save(parse_spec(EVENTS + CHECKS % 2), origin="page")
+    instance.add_dynamic_partitions(user_datasets.PARTITIONS, ["events"])
+    result = refreshed(folder, instance)
+    assert result.success
+    found = checked(result)
+    assert {name: (each.passed, each.partition) for name, each in found.items()} == {
+        "sources_fit": (True, "events"), "rows_pass": (True, "events"), "rows_warn": (False, "events"),
+    }  # fmt: skip
+    records = [record.data for record in found["rows_pass"].metadata["checks"].records]
+    assert [(each["check"], each["passed"]) for each in records] == [
+        ("unique: kind", True),
+        ("min_rows: 2", True),
+    ]
+    assert found["rows_warn"].severity == dg.AssetCheckSeverity.WARN
+    made.save(parse_spec(EVENTS + CHECKS % 50), replace=True, origin="page")
+    result = refreshed(folder, instance)
+    assert not result.success  # the rows of before are still read
+    assert (checked(result)["rows_pass"].passed, made.get("events").live.n) == (False, 1)
+    assert "min_rows: 50: " in checked(result)["rows_pass"].description
+    assert not result.asset_materializations_for_node("user_datasets__refresh")
+    events.execute("ALTER TABLE raw.events RENAME kind TO sort")
+    result = refreshed(folder, instance)
+    assert (result.success, checked(result)["sources_fit"].passed) == (False, False)
+
+
+def test_alerts_hear_of_the_checks_of_each_dataset_as_from_the_studio(folder, instance, events):
+    Datasets.of(folder.project).save(parse_spec(EVENTS + CHECKS % 2), origin="page")
+    instance.add_dynamic_partitions(user_datasets.PARTITIONS, ["events"])
+    refreshed(folder, instance)
+    kind = dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    entries = instance.event_log_storage.get_logs_for_all_runs_by_log_id(0, kind)
+    told = [
+        (each.subject, each.state)
+        for entry in entries.values()
+        for each in alerts.check_occurrences(entry.get_dagster_event().asset_check_evaluation_data, entry)
+    ]
+    assert sorted(told) == [
+        ("ds.events: min_rows: 2", "resolved"), ("ds.events: min_rows: 99", "firing"),
+        ("ds.events: sources_fit", "resolved"), ("ds.events: unique: kind", "resolved"),
+    ]  # fmt: skip
+
+
+def test_what_a_partition_reads_is_told_by_its_materialization_and_shown_after_the_next_load(
+    folder, instance, events
+):
+    made = Datasets.of(folder.project)
+    made.save(parse_spec(EVENTS), origin="page")
+    assert user_checks.remembered(folder.project).keys == []
+    look(folder, instance, NIGHT)
+    instance.add_dynamic_partitions(user_datasets.PARTITIONS, ["events"])
+    reads = user_checks.remembered(folder.project)
+    result = refreshed(folder, instance, reads)
+    (told,) = result.asset_materializations_for_node("user_datasets__refresh")
+    table = dg.AssetKey(["raw", "events"])
+    assert told.metadata["reads warehouse/raw.events"].asset_key == table
+    graph = user_datasets.user_definitions(folder.project, 30, reads).get_repository_def().asset_graph
+    assert graph.get(user_datasets.DATASETS).parent_keys == {table}
+    made.save(parse_spec(EVENTS.replace("dataset: events", "dataset: of_events")), origin="page")
+    made.refresh("events")
+    reader = "dataset: reader\nsources: {e: {dataset: events}}\n"
+    made.save(parse_spec(reader), origin="page")
+    links = user_checks.upstream(made.get("reader"), ["events", "reader"])
+    assert [link.asset_key for link in links.values()] == [user_datasets.DATASETS]
+    look(folder, instance, NIGHT)
+    assert user_checks.remembered(folder.project).datasets == []  # a partition of the asset itself
+
+
+def test_cron_job_that_refreshes_a_partition_tells_its_checks_too(folder, instance, events):
+    Datasets.of(folder.project).save(parse_spec(EVENTS + CHECKS % 2), origin="page")
+    instance.add_dynamic_partitions(user_datasets.PARTITIONS, ["events"])
+
+    @dg.op
+    def refresh(context: dg.OpExecutionContext) -> None:
+        user_datasets.refresh_dataset(context, "events", folder.project)
+
+    @dg.job
+    def nightly():
+        refresh()
+
+    result = nightly.execute_in_process(instance=instance)
+    (made,) = [event for event in result.all_events if event.is_step_materialization]
+    assert made.partition == "events"
+    key = dg.AssetCheckKey(user_datasets.DATASETS, "rows_pass")
+    (told,) = instance.event_log_storage.get_asset_check_execution_history(key, limit=5)
+    found = told.event.dagster_event.asset_check_evaluation_data
+    assert (found.partition, found.passed) == ("events", True)
+
+
+def test_broken_state_of_the_lineage_file_is_no_lineage(folder):
+    user_checks.remember(folder.project, {})
+    path = folder.project.state_dir / "dagster" / "user_datasets.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text('{"tables": 7}')
+    assert user_checks.remembered(folder.project).keys == []
 
 
 def test_forecasts_of_the_studios_datasets_are_asked_for_once_a_day(folder, instance, events):
@@ -243,6 +353,14 @@ def test_drift_marks_what_it_breaks(folder, instance, monkeypatch):
         False,
     )
     assert "shop/public.orders: total removed" in check.description
+
+
+def test_drift_marks_the_partition_that_it_breaks(folder, instance, monkeypatch):
+    gone = TableDrift(table="public.orders", change="removed", broken=["of_mina"])
+    report = LinkReport(source=FakeSources(None).source, linked=1, drift=[gone])
+    (check,) = sources.broken_checks(report, frozenset(["of_mina"]))
+    assert (check.asset_key, check.check_name) == (user_datasets.DATASETS, "sources_fit")
+    assert (check.partition, check.passed) == ("of_mina", False)
 
 
 @pytest.fixture

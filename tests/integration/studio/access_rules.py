@@ -28,7 +28,7 @@ RULES: tuple[tuple[str, Scope | None], ...] = (
         r"\w+ /datasets/[^/]+/remove|DELETE /api/v1/(datasets|snapshots)/[^/]+|POST /api/v1/snapshots/prune",
         Scope.ADMIN,
     ),
-    (r"GET /api/v1/sources/[^/]+/drift|GET /normalize(/.*)?", Scope.WRITE),
+    (r"GET /api/v1/sources/[^/]+/drift|GET (/api/v1)?/normalize(/.*)?", Scope.WRITE),
     (r"GET /dictionaries/[^/]+/(import|import/[^/]+|settings)", Scope.WRITE),
     (r"(DELETE /api/v1/topics/[^/]+|POST /api/v1/topics-prune|\w+ /topics/[^/]+/delete)", Scope.ADMIN),
     # Whoever may read may try the builder out, but not save.

@@ -8,6 +8,7 @@ import pytest
 
 from dteg.charts import geo
 from dteg.charts.geo import joined, read_layer
+from dteg.core import geojson
 from dteg.core.errors import InputError
 from tests.integration.charts.sales import SQUARES
 
@@ -35,10 +36,11 @@ def test_a_layer_is_what_the_file_says():
     ("content", "said"),
     [
         (b"", "not valid JSON"), (b"[]", "FeatureCollection"), (b'{"type": "Topology"}', "FeatureCollection"),
-        (b'{"type": "FeatureCollection", "features": []}', "1 to 5,000"),
-        (b'{"type": "FeatureCollection", "features": {}}', "1 to 5,000"),
-        (b'{"type": "FeatureCollection", "features": [1]}', r"row 1\): this is no Feature"),
-        (b'{"type": "FeatureCollection", "features": [{"type": "Feature", "geometry": null}]}', "geometry must be"),
+        (b'{"type": "FeatureCollection", "features": []}', "no features"),
+        (b'{"type": "FeatureCollection", "features": [1]}', 'feature 1: an object with "type": "Feature"'),
+        (b'{"type": "Feature", "properties": {}, "geometry": null}', "feature 1 has no geometry"),
+        (b'{"type": "MultiPolygon", "coordinates": []}', "feature 1 has no geometry"),
+        (b'{"type": "GeometryCollection", "geometries": [{"type": "Point", "coordinates": [1, 2]}]}', "do not draw"),
         (b"\xff\xfe{", "not valid JSON"), (b"[" * 100_000, "not valid JSON"),
     ],
     ids=lambda value: str(value)[:40],
@@ -52,17 +54,16 @@ def test_what_is_no_geojson_is_refused(content, said):
     ("coordinates", "said"),
     [
         ([[[0, 0], [1, 0], [1, 1], [0, 1]]], "end where it begins"),
-        ([[[0, 0], [1, 0], [0, 0]]], "at least 4"),
-        ([], "at least 1"),
-        ([[[0, 0], [1, 0], [1, 91], [0, 0]]], "no longitude and latitude"),
-        ([[[500_000, 4_000_000], [1, 0], [1, 1], [500_000, 4_000_000]]], "no longitude and latitude"),
-        ([[["0", 0], [1, 0], [1, 1], ["0", 0]]], "no longitude and latitude"),
-        ([[[True, 0], [1, 0], [1, 1], [True, 0]]], "no longitude and latitude"),
-        ("POLYGON", "at least 1"),
+        ([[[0, 0], [1, 0], [0, 0]]], "fewer than 4"),
+        ([], "no rings"),
+        ([[[0, 0], [1, 0], [1, 91], [0, 0]]], "not on the globe"),
+        ([[[500_000, 4_000_000], [1, 0], [1, 1], [500_000, 4_000_000]]], "not on the globe"),
+        ([[["0", 0], [1, 0], [1, 1], ["0", 0]]], "no number"),
+        ("POLYGON", "no rings"),
     ],
 )
 def test_wrong_coordinates_are_told_with_the_feature(coordinates, said):
-    with pytest.raises(InputError, match=rf"a.json \(row 2\): .*{said}"):
+    with pytest.raises(InputError, match=rf"a\.json.*feature 2: .*{said}"):
         read(feature(), feature(coordinates=coordinates))
 
 
@@ -72,9 +73,21 @@ def test_another_system_of_coordinates_is_refused():
 
 
 def test_a_file_that_is_too_large_is_not_parsed(monkeypatch):
-    monkeypatch.setattr(geo, "MAX_BYTES", 10)
-    with pytest.raises(InputError, match="larger than"):
+    monkeypatch.setattr(geojson, "MAX_BYTES", 10)
+    with pytest.raises(InputError, match="can be taken"):
         read(feature())
+
+
+def test_more_features_than_a_map_has_are_refused(monkeypatch):
+    monkeypatch.setattr(geo, "MAX_FEATURES", 1)
+    with pytest.raises(InputError, match="2 features; a map has at most 1"):
+        read(feature(), feature())
+
+
+def test_the_edge_of_the_world_may_be_missed_by_the_last_digits():
+    edge = -180.00000000000006
+    layer = read(feature(coordinates=[[[edge, 0], [-170, 0], [-170, 9], [edge, 9], [edge, 0]]]))
+    assert layer.bbox == (-180, 0, -170, 9)
 
 
 def test_properties_are_plain_and_short():

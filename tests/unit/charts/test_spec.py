@@ -8,16 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from dteg.charts.documents import document_of, yaml_text
-from dteg.charts.models import (
-    ChartData,
-    ChartSpec,
-    ChartType,
-    DataColumn,
-    Filter,
-    Grain,
-    NumberFormat,
-    Visible,
-)
+from dteg.charts.models import ChartData, ChartSpec, ChartType, DataColumn, Filter, Grain, NumberFormat
 from dteg.charts.numbers import number_text, with_delta
 from dteg.charts.picture import picture_spec
 from dteg.charts.reading import as_float, time_label
@@ -25,6 +16,7 @@ from dteg.charts.service import chart_text, charts_in
 from dteg.charts.vega import drawn_rows, vega_of
 from dteg.core.errors import ConfigError
 from dteg.core.yaml import parse
+from dteg.tokens.visible import Visible
 from tests.integration.charts.sales import make_spec
 
 pytestmark = pytest.mark.unit

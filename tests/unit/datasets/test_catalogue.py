@@ -1,7 +1,7 @@
 import pytest
 
 from dteg.datasets.catalogue import compares_exactly, from_source
-from dteg.datasets.joins import candidates_of
+from dteg.datasets.preview.suggestions import candidates_of
 from dteg.datasets.types import CAST_TYPES, Family, can_cast, parse_type, type_of
 from dteg.sources.models import Column, ForeignKey, Kind, Mode, Relation, Source, SourceTable
 

@@ -6,7 +6,7 @@ import pytest
 
 from dteg.core.errors import ConfigError
 from dteg.datasets.catalogue import CatalogueColumn, CatalogueTable, MemoryCatalogue
-from dteg.datasets.compile import compile_dataset
+from dteg.datasets.compiler import compile_dataset
 from dteg.datasets.models import Dependency
 from dteg.datasets.spec import spec_of
 from dteg.datasets.types import type_of
@@ -340,7 +340,7 @@ def test_compiling_takes_no_time_that_anybody_notices():
 
 def test_without_the_extra_it_is_named():
     blocked = (
-        "import sys; sys.modules['sqlglot'] = None\nimport dteg.datasets.spec\nimport dteg.datasets.compile"
+        "import sys; sys.modules['sqlglot'] = None\nimport dteg.datasets.spec\nimport dteg.datasets.compiler"
     )
     done = subprocess.run([sys.executable, "-c", blocked], capture_output=True, text=True, check=False)
 

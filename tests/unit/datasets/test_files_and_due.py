@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from dteg.core.errors import ConfigError
 from dteg.core.project import Project
 from dteg.core.yaml import parse
-from dteg.datasets.checks import check_names
 from dteg.datasets.due import last_time
 from dteg.datasets.files import load_dataset, to_yaml
+from dteg.datasets.refreshing.checks import check_names
 from dteg.datasets.spec import dump_spec, parse_spec
 
 SPEC = """

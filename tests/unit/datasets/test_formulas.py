@@ -4,9 +4,9 @@ from hypothesis import strategies as st
 
 from dteg.core.errors import ConfigError
 from dteg.datasets.catalogue import CatalogueColumn
-from dteg.datasets.formulas import read_formula
-from dteg.datasets.functions import FUNCTIONS
-from dteg.datasets.terms import EXACT, Term, TextCompare, column_term
+from dteg.datasets.compiler import FUNCTIONS
+from dteg.datasets.compiler.formulas import read_formula
+from dteg.datasets.compiler.terms import EXACT, Term, TextCompare, column_term
 from dteg.datasets.types import type_of
 
 COLUMNS = {

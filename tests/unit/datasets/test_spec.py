@@ -1,11 +1,11 @@
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dteg.core.errors import ConfigError
 from dteg.core.yaml import parse
 from dteg.datasets.spec import DatasetSpec, conditions, dump_spec, parse_spec, placed, spec_of
-from dteg.datasets.spec_checks import keep_duration
+from dteg.datasets.spec.values import keep_duration
 
 SALES = """
 dataset: sales_by_country
@@ -42,6 +42,12 @@ def test_the_written_values_come_back():
     assert values == parse(SALES).value
     assert list(values) == list(parse(SALES).value)
     assert dump_spec(spec_of(values)) == values
+
+
+def test_roles_say_who_sees_it():
+    assert parse_spec(SALES).roles == []
+    assert parse_spec(SALES + "roles: [finance, ops]\n").roles == ["finance", "ops"]
+    assert "roles[0]" in refusal(SALES + "roles: [No!]\n")[0]
 
 
 def test_defaults_are_not_written():
@@ -101,6 +107,7 @@ def test_depth_and_size_have_an_end():
             spec_of({"dataset": "a", "sources": {"o": {"dictionary": "d"}}, "filters": filters})
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # of a busy machine
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))  # fmt: skip
 def test_any_json_is_a_dataset_or_a_config_error(value):
     with pytest.raises(ConfigError):
