@@ -53,7 +53,7 @@ def create(
     url: StudioUrl = "",
     as_json: AsJson = False,
 ) -> int:
-    """Make a component of four files that passes its tests as it is, or a table from a file (dteg table create)."""
+    """Make a table from a file, or a component: four files that pass their tests as they are."""
     from dteg.core.errors import ConfigError
 
     of_table = bool(

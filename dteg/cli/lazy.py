@@ -71,12 +71,19 @@ class LazyCommands(Mapping[str, click.Command]):
 
 
 class LazyGroup(TyperGroup):
-    """A program that lists its commands and groups without importing them."""
+    """A program that lists its commands and groups, below headings, without importing them.
 
-    def __init__(self, name: str, entries: Mapping[str, Entry], **settings: Any) -> None:
+    Args:
+        name: Of the program.
+        sections: Its commands by heading, in order.
+        settings: Of the group.
+    """
+
+    def __init__(self, name: str, sections: Mapping[str, Mapping[str, Entry]], **settings: Any) -> None:
         super().__init__(name=name, **settings)
-        self.entries = entries
-        self.commands = LazyCommands(entries)  # type: ignore[assignment] # nobody adds a command later
+        self.sections = sections
+        self.entries = {name: entry for section in sections.values() for name, entry in section.items()}
+        self.commands = LazyCommands(self.entries)  # type: ignore[assignment] # nobody adds a command later
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order of the entries."""
@@ -91,10 +98,15 @@ class LazyGroup(TyperGroup):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of the commands, from the entries alone."""
-        limit = formatter.width - 6 - max(map(len, self.entries))  # so much does click leave for a help
-        rows = [(name, entry.outline(name).get_short_help_str(limit)) for name, entry in self.entries.items()]
-        with formatter.section("Commands"):
-            formatter.write_dl(rows)
+        longest = max(map(len, self.entries))
+        limit = formatter.width - 6 - longest  # so much does click leave for a help
+        for heading, entries in self.sections.items():
+            rows = [
+                (name.ljust(longest), entry.outline(name).get_short_help_str(limit))
+                for name, entry in entries.items()
+            ]
+            with formatter.section(heading):
+                formatter.write_dl(rows)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
         """Return the commands, then the options, that begin so."""
