@@ -81,7 +81,7 @@ def test_reads_go_on_and_a_publish_is_told_to_come_back(database, tmp_path, figu
 
 def restart_without_database(registry, release, tmp_path: Path) -> None:
     """Another process of the same registry that starts while the database is down."""
-    settings = registry.settings.model_dump(exclude={"mongodb_url", "data_dir", "public_url", "database"})
+    settings = registry.settings.model_dump(exclude={"mongodb_url", "data_dir", "public_url"})
     with running_registry(
         "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=300", registry.settings.data_dir, **settings
     ) as second:  # fmt: skip

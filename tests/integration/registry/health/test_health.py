@@ -15,7 +15,7 @@ def server(tmp_path):
     server.stop()
 
 
-def wait_until(condition, seconds=30):
+def wait_until(condition, seconds=120):  # indexes are made first, each waits for the disk
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
