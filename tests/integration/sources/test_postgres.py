@@ -275,7 +275,7 @@ def test_the_breaker_opens_after_three_failures(sources, crm, hub):
             ):
                 with pytest.raises(UnavailableError, match="failed 3 times") as caught:
                     attempt()
-            assert time.monotonic() - began < 0.5
+            assert time.monotonic() - began < 3
             assert 30 < caught.value.retry_after_s <= 60
         finally:
             admin.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(name))

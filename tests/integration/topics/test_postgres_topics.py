@@ -242,3 +242,11 @@ def test_deleting_waits_for_who_publishes(topics, url):
             "SELECT (SELECT count(*) FROM _dteg.topic_inbox) + (SELECT count(*) FROM _dteg.topic_messages)"
         ).fetchone()
     assert left == (0,)
+
+
+def test_who_publishes_keeps_to_retention_now_and_then(topics, monkeypatch):
+    """There may be no studio that does it."""
+    monkeypatch.setattr("dteg.topics.postgres._RETAIN_CHANCE", 1.0)
+    topics.create("t", TopicSettings(retention_bytes=10))
+    topics.publish_many("t", [NewMessage.make("x" * 10) for _ in range(3)])
+    assert topics.topic("t").messages == 1
