@@ -5,13 +5,12 @@ import json
 import re
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dteg.core.errors import ConfigError, MissingExtraError, PermanentError, TransientError
 from dteg.core.secrets import redact
 from dteg.metadata.clouds import BigQueryPlace
-from dteg.metadata.probers import COMPONENT, Limits, Ran
+from dteg.metadata.probers import COMPONENT, Limits, Ran, Result
 
 if TYPE_CHECKING:
     from google.api_core.retry import Retry
@@ -26,21 +25,6 @@ _LEAST_BILLED = 10_000_000
 _SCOPES = ("https://www.googleapis.com/auth/bigquery",)
 # `400 POST https://...: ` before what the server says.
 _HEAD = re.compile(r"^\d{3} (?:[A-Z]+ \S+: )?")
-
-
-@dataclass(frozen=True)
-class Result:
-    """The result of a query.
-
-    Attributes:
-        columns: Their names.
-        rows: As Python values.
-        runtime_ms: From asking for it until it was there.
-    """
-
-    columns: list[str]
-    rows: list[tuple[Any, ...]]
-    runtime_ms: float = 0.0
 
 
 def client_of(place: BigQueryPlace) -> "bigquery.Client":

@@ -45,6 +45,26 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Result:
+    """The result of a statement.
+
+    Attributes:
+        columns: Their names.
+        rows: As Python values.
+        runtime_ms: From asking for it until it was there.
+    """
+
+    columns: list[str]
+    rows: list[tuple[Any, ...]]
+    runtime_ms: float = 0.0
+
+    def dicts(self) -> list[dict[str, Any]]:
+        """Return the rows by name of the column, in small letters."""
+        names = [name.lower() for name in self.columns]
+        return [dict(zip(names, row, strict=True)) for row in self.rows]
+
+
+@dataclass(frozen=True)
 class Ran:
     """What came of a statement.
 

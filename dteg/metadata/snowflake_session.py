@@ -7,14 +7,13 @@ import os
 import re
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from dteg.core.errors import MissingExtraError, PermanentError, TransientError
 from dteg.core.secrets import redact
 from dteg.metadata.clouds import SnowflakePlace
-from dteg.metadata.probers import COMPONENT, Limits, Ran
+from dteg.metadata.probers import COMPONENT, Limits, Ran, Result
 
 if TYPE_CHECKING:
     from snowflake.connector import SnowflakeConnection
@@ -28,26 +27,6 @@ _TAIL = re.compile(r"\s*\(request_id=[^)]*\)\s*$")
 # The statement was cancelled, by us or by its time limit.
 _CANCELLED = (604, 630)
 _LATER = re.compile(r"HTTP request failed|timed? ?out|refused|unavailable|connection", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Result:
-    """The result of a statement.
-
-    Attributes:
-        columns: Their names.
-        rows: As Python values.
-        runtime_ms: From asking for it until it was there.
-    """
-
-    columns: list[str]
-    rows: list[tuple[Any, ...]]
-    runtime_ms: float = 0.0
-
-    def dicts(self) -> list[dict[str, Any]]:
-        """Return the rows by name of the column, in small letters."""
-        names = [name.lower() for name in self.columns]
-        return [dict(zip(names, row, strict=True)) for row in self.rows]
 
 
 class Session:

@@ -1,6 +1,5 @@
 """The index as this machine saw it last, as a file: for a start without the database, or without reading all of it."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,8 +9,8 @@ from typing import Any
 
 import orjson
 
-from registry.identifiers import new_id
 from registry.releases.models import IndexedFile
+from registry.replacing import replacing
 
 _FORMAT = 3
 _AT_ONCE = 500
@@ -40,21 +39,14 @@ def save(path: Path, snapshot: Snapshot) -> None:
     Raises:
         OSError: The folder cannot be written.
     """
-    part = path.with_name(f"index.{new_id()}.part")
     files = snapshot.files
-    try:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(orjson.dumps({"format": _FORMAT, "database": snapshot.database}))
-            for start in range(0, len(files), _AT_ONCE):
-                file.write(b"\n" + orjson.dumps(files[start : start + _AT_ONCE]))
-                file.flush()
-            # At the end, so that a file that was cut off is none.
-            file.write(b"\n" + orjson.dumps({"files": len(files), "revs": snapshot.revs}))
-        part.replace(path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
+    with replacing(path) as file:
+        file.write(orjson.dumps({"format": _FORMAT, "database": snapshot.database}))
+        for start in range(0, len(files), _AT_ONCE):
+            file.write(b"\n" + orjson.dumps(files[start : start + _AT_ONCE]))
+            file.flush()
+        # At the end, so that a file that was cut off is none.
+        file.write(b"\n" + orjson.dumps({"files": len(files), "revs": snapshot.revs}))
 
 
 def load(path: Path) -> Snapshot | None:

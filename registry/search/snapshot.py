@@ -1,6 +1,5 @@
 """What could be found last, as a file: for a start without the database, or without reading all of it."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from registry.identifiers import new_id
+from registry.replacing import replacing
 from registry.search.entries import Entry
 from registry.search.quality import Quality
 
@@ -40,21 +39,14 @@ def save(path: Path, snapshot: Snapshot) -> None:
     Raises:
         OSError: The folder cannot be written.
     """
-    part = path.with_name(f"{path.name}.{new_id()}.part")
     head = {
         "format": _FORMAT, "database": snapshot.database, "rev": snapshot.rev, "made_at": snapshot.made_at,
         "entries": len(snapshot.entries),
     }  # fmt: skip
-    try:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(orjson.dumps(head) + b"\n")
-            for entry in snapshot.entries:
-                file.write(orjson.dumps(entry, default=_text) + b"\n")
-        part.replace(path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
+    with replacing(path) as file:
+        file.write(orjson.dumps(head) + b"\n")
+        for entry in snapshot.entries:
+            file.write(orjson.dumps(entry, default=_text) + b"\n")
 
 
 def load(path: Path) -> Snapshot | None:
