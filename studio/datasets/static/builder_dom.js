@@ -93,9 +93,15 @@ const listen = (node, kind, handler) => {
   node.builderHandlers[kind] = handler;
 };
 
-/** Move the focus to an element by its id, once it is there. */
+let focusNext;
+/** Move the focus to an element by its id, once it is there. Who has gone elsewhere by then is left there. */
 export const focusOn = (id) => {
-  requestAnimationFrame(() => requestAnimationFrame(() => document.getElementById(id)?.focus()));
+  const before = document.activeElement;
+  focusNext = id;
+  requestAnimationFrame(() => requestAnimationFrame(() => {
+    const stays = [before, document.body].includes(document.activeElement);
+    if (stays && focusNext === id) document.getElementById(id)?.focus();
+  }));
 };
 
 let voice;

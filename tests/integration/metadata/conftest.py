@@ -5,7 +5,10 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
+from dteg.ai import client as ai
 from dteg.metadata.service import Metadata
+from dteg.testing.openai_server import model_server
+from studio.testing import empty_project
 
 SHOP = """
 CREATE TABLE customers (id int PRIMARY KEY, email text NOT NULL, country text, joined_at date);
@@ -80,3 +83,25 @@ def collected(shop):
     )
     shop.report = shop.metadata.collect()
     return shop
+
+
+@pytest.fixture
+def model(monkeypatch):
+    """A model on this machine, which is the configured one."""
+    for name in ("DTEG_AI_PROTOCOL", "DTEG_AI_KEY", "OPENAI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(ai, "_RETRIES", 0)
+    for served in model_server():
+        monkeypatch.setenv("DTEG_AI_MODEL", "small")
+        monkeypatch.setenv("DTEG_AI_URL", served.url)
+        yield served
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project whose own warehouse is down: for this it is not needed."""
+    made = empty_project(tmp_path / "project")
+    monkeypatch.setenv("DTEG_POSTGRES_URL", "postgresql://127.0.0.1:9/none")
+    monkeypatch.setenv("DTEG_HOME", str(made.root))
+    (made.root / "metadata").mkdir()
+    return made

@@ -8,8 +8,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dteg.ai import client as ai
-from dteg.cli.main import run_app
 from dteg.metadata.bigquery import BigQueryCollector
 from dteg.metadata.bigquery_jobs import client_of
 from dteg.metadata.clouds import BigQueryPlace
@@ -21,9 +19,7 @@ from dteg.metadata.notes import ExampleNote
 from dteg.metadata.probers import Limits
 from dteg.metadata.publish import Publisher
 from dteg.metadata.store import FolderStore
-from dteg.testing.openai_server import Said, model_server
-from studio.testing import empty_project
-from tests.integration.metadata.cloud_servers import cloud_server
+from tests.integration.metadata.cloud_servers import cloud_server, collected_and_asked
 
 pytestmark = pytest.mark.integration
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -303,52 +299,10 @@ def test_nothing_hostile_is_sent(collector, client):
     assert len(HOSTILE) >= 50
 
 
-@pytest.fixture
-def model(monkeypatch):
-    for name in ("DTEG_AI_PROTOCOL", "DTEG_AI_KEY", "OPENAI_API_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(ai, "_RETRIES", 0)
-    for served in model_server():
-        monkeypatch.setenv("DTEG_AI_MODEL", "small")
-        monkeypatch.setenv("DTEG_AI_URL", served.url)
-        yield served
-
-
-@pytest.fixture
-def project(tmp_path, monkeypatch):
-    """A project whose own warehouse is down: for this it is not needed."""
-    made = empty_project(tmp_path / "project")
-    monkeypatch.setenv("DTEG_POSTGRES_URL", "postgresql://127.0.0.1:9/none")
-    monkeypatch.setenv("DTEG_HOME", str(made.root))
-    (made.root / "metadata").mkdir()
-    return made
-
-
-def test_a_source_is_named_collected_and_asked(server, project, model, monkeypatch, capsys):
-    folder = project.root / "metadata"
-    url = f"bigquery://{PROJECT}/retail?endpoint={server}"
-    (folder / "sources.yaml").write_text(
-        f"sources:\n  - {{name: sales, url: '{url}', tables: ['!secrets']}}\n"
-    )
-    assert run_app(["metadata", "collect", "sales"]) == 0
-    assert "sales: published version 1, 4 tables (4 read)" in capsys.readouterr().out
-    assert run_app(["metadata", "show", "orders", "--source", "sales"]) == 0
-    assert "retail.orders" in capsys.readouterr().out
-    good = "SELECT status, COUNT(*) AS n FROM retail.orders GROUP BY status ORDER BY status"
-    assert run_app(["metadata", "add-example", "Orders of each status", good, "--source", "sales"]) == 0
-    assert (
-        run_app(["metadata", "add-example", "All?", "SELECT id FROM `other.orders`", "--source", "sales"])
-        == 2
-    )
-    assert run_app(["metadata", "collect", "sales"]) == 0
-    assert "1 of 1 examples valid" in capsys.readouterr().out
-    bad, better = "SELECT id FROM `other.orders`", "SELECT COUNT(*) AS n FROM retail.orders"
-    model.answers = [Said({"sql": sql, "explanation": "Counts."}) for sql in (bad, better)]
-    assert run_app(["metadata", "ask", "How many orders are there?", "--source", "sales", "--run"]) == 0
-    shown = capsys.readouterr().out
-    assert "Counts." in shown
-    assert "Reads retail.orders; the server can run it." in shown
-    assert "200" in shown.splitlines()[-1]
-    assert "# Tables (bigquery)" in model.asked[0]
-    assert "Your last answer was refused" in model.asked[1]
-    assert "s3cret" not in "".join(path.read_text() for path in project.root.rglob("*.json"))
+def test_a_source_is_named_collected_and_asked(server, project, model, capsys):
+    collected_and_asked(
+        project, model, capsys, dialect="bigquery", orders="retail.orders", hidden="secrets",
+        url=f"bigquery://{PROJECT}/retail?endpoint={server}",
+        good="SELECT status, COUNT(*) AS n FROM retail.orders GROUP BY status ORDER BY status",
+        bad="SELECT id FROM `other.orders`", better="SELECT COUNT(*) AS n FROM retail.orders",
+    )  # fmt: skip

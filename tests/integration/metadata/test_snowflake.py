@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dteg.ai import client as ai
-from dteg.cli.main import run_app
 from dteg.core.errors import EnvironmentProblemError, PermanentError, TransientError
 from dteg.metadata.clouds import SnowflakePlace
 from dteg.metadata.collect import Collection, Inputs
@@ -24,9 +22,7 @@ from dteg.metadata.publish import Publisher
 from dteg.metadata.snowflake import SnowflakeCollector
 from dteg.metadata.snowflake_session import Session
 from dteg.metadata.store import FolderStore
-from dteg.testing.openai_server import Said, model_server
-from studio.testing import empty_project
-from tests.integration.metadata.cloud_servers import cloud_server
+from tests.integration.metadata.cloud_servers import cloud_server, collected_and_asked
 
 pytestmark = pytest.mark.integration
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -330,55 +326,12 @@ def test_a_server_that_does_not_answer_can_be_asked_again():
         Session(place_at(f"http://127.0.0.1:{fresh_port()}"))
 
 
-@pytest.fixture
-def model(monkeypatch):
-    for name in ("DTEG_AI_PROTOCOL", "DTEG_AI_KEY", "OPENAI_API_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(ai, "_RETRIES", 0)
-    for served in model_server():
-        monkeypatch.setenv("DTEG_AI_MODEL", "small")
-        monkeypatch.setenv("DTEG_AI_URL", served.url)
-        yield served
-
-
-@pytest.fixture
-def project(tmp_path, monkeypatch):
-    """A project whose own warehouse is down: for this it is not needed."""
-    made = empty_project(tmp_path / "project")
-    monkeypatch.setenv("DTEG_POSTGRES_URL", "postgresql://127.0.0.1:9/none")
-    monkeypatch.setenv("DTEG_HOME", str(made.root))
-    (made.root / "metadata").mkdir()
-    return made
-
-
 def test_a_source_is_named_collected_and_asked(server, project, model, monkeypatch, capsys):
-    folder = project.root / "metadata"
     monkeypatch.setenv(
         "SALES_URL", f"snowflake://reader:s3cret@acme/shop/retail?role=READER&endpoint={server}"
     )
-    url = "secret://env/SALES_URL"
-    (folder / "sources.yaml").write_text(
-        f"sources:\n  - {{name: sales, url: '{url}', tables: ['!SECRETS']}}\n"
-    )
-    assert run_app(["metadata", "collect", "sales"]) == 0
-    assert "sales: published version 1, 4 tables (4 read)" in capsys.readouterr().out
-    assert run_app(["metadata", "show", "ORDERS", "--source", "sales"]) == 0
-    assert "RETAIL.ORDERS" in capsys.readouterr().out
-    good = "SELECT STATUS, COUNT(*) AS N FROM RETAIL.ORDERS GROUP BY STATUS ORDER BY STATUS"
-    assert run_app(["metadata", "add-example", "Orders of each status", good, "--source", "sales"]) == 0
-    assert (
-        run_app(["metadata", "add-example", "All?", "SELECT * FROM TABLE('SECRETS')", "--source", "sales"])
-        == 2
-    )
-    assert run_app(["metadata", "collect", "sales"]) == 0
-    assert "1 of 1 examples valid" in capsys.readouterr().out
-    bad, better = "SELECT * FROM TABLE('SECRETS')", "SELECT COUNT(*) AS n FROM RETAIL.ORDERS"
-    model.answers = [Said({"sql": sql, "explanation": "Counts."}) for sql in (bad, better)]
-    assert run_app(["metadata", "ask", "How many orders are there?", "--source", "sales", "--run"]) == 0
-    shown = capsys.readouterr().out
-    assert "Counts." in shown
-    assert "Reads RETAIL.ORDERS; the server can run it." in shown
-    assert "200" in shown.splitlines()[-1]
-    assert "# Tables (snowflake)" in model.asked[0]
-    assert "Your last answer was refused" in model.asked[1]
-    assert "s3cret" not in "".join(path.read_text() for path in project.root.rglob("*.json"))
+    collected_and_asked(
+        project, model, capsys, dialect="snowflake", orders="RETAIL.ORDERS", hidden="SECRETS", url="secret://env/SALES_URL",
+        good="SELECT STATUS, COUNT(*) AS N FROM RETAIL.ORDERS GROUP BY STATUS ORDER BY STATUS",
+        bad="SELECT * FROM TABLE('SECRETS')", better="SELECT COUNT(*) AS n FROM RETAIL.ORDERS",
+    )  # fmt: skip

@@ -4,10 +4,9 @@ import json
 
 import pytest
 
-from dteg.ai import client as ai
 from dteg.cli.main import run_app
 from dteg.core.errors import ConfigError, NotFoundError
-from dteg.testing.openai_server import Said, model_server
+from dteg.testing.openai_server import Said
 
 pytestmark = pytest.mark.integration
 PAID = {
@@ -37,17 +36,6 @@ BAD = {
 }
 
 
-@pytest.fixture
-def server(monkeypatch):
-    for name in ("DTEG_AI_PROTOCOL", "DTEG_AI_KEY", "OPENAI_API_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(ai, "_RETRIES", 0)
-    for served in model_server():
-        monkeypatch.setenv("DTEG_AI_MODEL", "small")
-        monkeypatch.setenv("DTEG_AI_URL", served.url)
-        yield served
-
-
 def proposals(*examples):
     return Said({"examples": list(examples)})
 
@@ -56,8 +44,8 @@ def again(*sql):
     return Said({"sql": list(sql)})
 
 
-def test_what_is_right_twice_is_added_and_served_as_the_models(collected, server):
-    server.answers = [
+def test_what_is_right_twice_is_added_and_served_as_the_models(collected, model):
+    model.answers = [
         proposals(PAID, BY_STATUS),
         again(
             "SELECT sum(o.amount) FROM orders o WHERE o.status = 'paid'",
@@ -81,9 +69,9 @@ def test_what_is_right_twice_is_added_and_served_as_the_models(collected, server
     assert (served[PAID["question"]].origin, served[PAID["question"]].verified_by) == ("llm", "run")
 
 
-def test_what_is_not_proved_is_refused_counted_and_not_kept(collected, server):
+def test_what_is_not_proved_is_refused_counted_and_not_kept(collected, model):
     before = (collected.project.root / "metadata/examples.yaml").read_text()
-    server.answers = [proposals(*BAD.values())]
+    model.answers = [proposals(*BAD.values())]
     report = collected.metadata.suggest(tables=["orders"], per_table=10)
     assert (report.proposed, len(report.refused), report.added) == (len(BAD), len(BAD), [])
     said = {each.question: each.why for each in report.refused}
@@ -95,12 +83,12 @@ def test_what_is_not_proved_is_refused_counted_and_not_kept(collected, server):
     assert "names somebody (email)" in said["Orders of one?"]
     assert "column about people" in said["Any Alan?"]
     assert (collected.project.root / "metadata/examples.yaml").read_text() == before
-    assert len(server.requests) == 1
+    assert len(model.requests) == 1
     assert collected.run("SELECT count(*) FROM orders") == [(300,)]
 
 
-def test_a_second_sql_that_gives_another_result_refuses_the_first(collected, server):
-    server.answers = [
+def test_a_second_sql_that_gives_another_result_refuses_the_first(collected, model):
+    model.answers = [
         proposals(PAID, BY_STATUS),
         again("SELECT sum(amount) FROM orders WHERE status = 'open'"),
     ]
@@ -111,23 +99,23 @@ def test_a_second_sql_that_gives_another_result_refuses_the_first(collected, ser
     }
 
 
-def test_an_example_of_a_known_form_is_not_added_again(collected, server):
+def test_an_example_of_a_known_form_is_not_added_again(collected, model):
     known = {
         "question": "How many are open?",
         "sql": "SELECT count(*) AS paid FROM orders WHERE status = 'open'",
     }
-    server.answers = [proposals(known)]
+    model.answers = [proposals(known)]
     (refused,) = collected.metadata.suggest(tables=["orders"]).refused
     assert refused.why == "there is an example of the same form"
 
 
-def test_the_model_sees_no_value_about_people_and_no_hidden_table(collected, server):
+def test_the_model_sees_no_value_about_people_and_no_hidden_table(collected, model):
     collected.write("tables.yaml", "tables:\n  - {table: public.canary, hidden: true}\n")
     collected.metadata.collect()
-    server.answers = [proposals()]
+    model.answers = [proposals()]
     collected.metadata.suggest()
-    asked = "".join(server.asked)
-    assert len(server.requests) == 3
+    asked = "".join(model.asked)
+    assert len(model.requests) == 3
     assert "example.com" not in asked
     assert "canary" not in asked
     assert "email text" in asked
@@ -137,25 +125,25 @@ def test_the_model_sees_no_value_about_people_and_no_hidden_table(collected, ser
     ("failure", "tables"),
     [("refusal", 4), ("invalid", 4), ("cut_off", 4), ("rate_limited", 1), ("broken", 1)],
 )
-def test_a_model_that_gives_no_answer_is_counted(collected, server, failure, tables):
-    server.answers = [Said(failure=failure)]
+def test_a_model_that_gives_no_answer_is_counted(collected, model, failure, tables):
+    model.answers = [Said(failure=failure)]
     report = collected.metadata.suggest()
     assert (report.tables, len(report.failures), report.added) == (tables, tables, [])
 
 
-def test_the_command_shows_what_became_of_it(collected, server, capsys):
-    server.answers = [proposals(PAID, BAD["write"]), again(PAID["sql"])]
+def test_the_command_shows_what_became_of_it(collected, model, capsys):
+    model.answers = [proposals(PAID, BAD["write"]), again(PAID["sql"])]
     assert run_app(["metadata", "suggest", "--table", "orders"]) == 0
     out, err = capsys.readouterr()
     assert "small was asked about 1 tables and proposed 2 examples: 1 proved and added, 1 refused" in out
     assert "added: What was paid in all? (1 rows, public.orders)" in out
     assert "refused: Clean up?: " in err
-    server.answers = [Said(failure="refusal")]
+    model.answers = [Said(failure="refusal")]
     assert run_app(["metadata", "suggest", "--table", "orders", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["failures"]
 
 
-def test_without_a_model_or_a_table_it_says_so(collected, server, monkeypatch):
+def test_without_a_model_or_a_table_it_says_so(collected, model, monkeypatch):
     with pytest.raises(NotFoundError, match="orders"):
         collected.metadata.suggest(tables=["orderz"])
     monkeypatch.setenv("DTEG_AI_MODEL", "")
