@@ -21,13 +21,13 @@ from dteg.core.types import sql_type
 
 from .config import FilesConfig, RejectRow
 from .conversion import convert_batch
+from .csv_lines import matches, records_end, strict_pattern
 from .csv_native import CsvSource, can_be_checked, copy_format
 from .csv_quotes import unclosed_quote_line
 from .formats import BATCH_BYTES, BATCH_ROWS, InferredFormat, check_header
 from .inference import Inference, kind_of_text
 from .locations import SourceFile
 from .opening import open_bytes
-from .strict_csv import StrictCsv
 from .text_stream import CHUNK_BYTES, TextStream, line_breaks
 
 RaggedRow = Callable[[Any], None]
@@ -49,14 +49,12 @@ class CsvFormat(InferredFormat):
     Attributes:
         headers: Columns of the files that were looked at.
         sampled: Types were inferred from a part of the rows, as the config says.
-        is_guess: The last `schema` was guessed from the first blocks, and there are more.
     """
 
     def __init__(self, config: FilesConfig, reject: RejectRow) -> None:
         super().__init__(config, reject)
         self.headers: dict[str, list[str]] = {}
-        self.sampled = self.is_guess = False
-        self._guesses = False
+        self.sampled = self._guesses = False
 
     @property
     def large_block_bytes(self) -> int:
@@ -64,10 +62,7 @@ class CsvFormat(InferredFormat):
         return 2 * max(CHUNK_BYTES, self.config.max_line_bytes)
 
     def guess(self, files: list[SourceFile]) -> pa.Schema:
-        """Return what `schema` would say if the rows behind the first blocks were like those in them.
-
-        Sets `is_guess` if there are more rows; then only what `native` offers may be read, which proves the guess.
-        """
+        """Return what `schema` would say if the rows behind the first blocks were like those in them."""
         self._guesses = copy_format(self.config) is not None and not self.config.infer_rows
         return self.schema(files)
 
@@ -112,12 +107,14 @@ class CsvFormat(InferredFormat):
     def _guess_from(self, body: Body, inference: Inference) -> bool:
         """Look at the values of the first block only; return False if there are no more, or it cannot be relayed."""
         block = body.stream.read(CHUNK_BYTES)
-        cut = StrictCsv(self.config.field_delimiter.encode(), self.config.quote.encode()).follows(block)
-        if not cut or not body.stream.read(1):
+        quote = self.config.quote.encode()
+        records = block[: records_end(block, quote, is_open=block.count(quote) % 2 == 1)]
+        strict = strict_pattern(self.config.field_delimiter, self.config.quote)
+        if not records or not body.stream.read(1) or not matches(records, strict):
             return False
         names = list(filter(inference.is_open, body.names))
         try:
-            batch = self.parse_block(block[:cut], body.names, names)
+            batch = self.parse_block(records, body.names, names)
         except (RowsNeededError, pa.ArrowInvalid):
             return False
         for name in names:
@@ -147,12 +144,17 @@ class CsvFormat(InferredFormat):
             start += batch.num_rows
 
     @contextmanager
-    def open(self, file: SourceFile) -> Iterator[Body]:
-        """Open a file behind its header."""
+    def open(self, file: SourceFile, *, is_numbered: bool = True) -> Iterator[Body]:
+        """Open a file behind its header; counting its lines and quotes takes as long as all other looks at its bytes."""
         config = self.config
         with open_bytes(file.path, file.display, config.member) as raw:
             stream = TextStream(
-                raw, file.display, config.encoding, config.max_line_bytes, config.quote.encode()
+                raw,
+                file.display,
+                config.encoding,
+                config.max_line_bytes,
+                config.quote.encode(),
+                is_numbered=is_numbered,
             )
             yield self._read_header(stream, file.display)
 

@@ -4,9 +4,10 @@ COPY and Arrow agree on every file that is written strictly: quotes around whole
 inside them. Where a file is not, or a value is not plainly of its column's type, the read ends with
 `RowsNeededError` and the rows are read one by one, which also finds the number of a bad row.
 
-The file is read once. While COPY takes its blocks, a thread looks at the values in them. When the
-types were guessed from the beginning of the files, the thread also goes on with the inference, and
-the read ends with `TypesNeededError` as soon as that comes to other types.
+The file is read once. While COPY takes its blocks, a thread looks at them. Nearly all hold nothing but strict
+lines of plain values, which one pattern proves (`csv_lines`); of the others the values are parsed and looked at. When
+the types were guessed from the beginning of the files, the thread also goes on with the inference, and the read ends
+with `TypesNeededError` as soon as that comes to other types.
 """
 
 import contextlib
@@ -25,10 +26,18 @@ from dteg.core.errors import InputError
 
 from .config import FilesConfig
 from .conversion import convert
-from .inference import Inference, kind_of_text
+from .csv_lines import (
+    SHORT_FRACTION,
+    SHORT_WHOLE,
+    form_of,
+    matches,
+    plain_pattern,
+    records_end,
+    strict_pattern,
+)
+from .inference import Inference, Kind, kind_of_text
 from .locations import SourceFile
 from .plain import plain_cast
-from .strict_csv import StrictCsv
 from .text_stream import CHUNK_BYTES
 
 if TYPE_CHECKING:
@@ -37,6 +46,8 @@ if TYPE_CHECKING:
 _BREAKS = b"\r\n"
 # Blocks that wait for the thread that looks at them: enough to even out its pace and COPY's.
 _BLOCKS_AHEAD = 4
+# Texts that leave the kind of a column as it is, where that is less than what its type takes.
+_OPEN_FORMS = {Kind.BIGINT: SHORT_WHOLE, Kind.DOUBLE: SHORT_FRACTION}
 
 
 def copy_format(config: FilesConfig) -> NativeFormat | None:
@@ -88,6 +99,17 @@ class CsvSource(NativeSource):
         self._format, self._files, self._on_end = format_, files, on_end
         self._guess = guess
         self._unproven = [column for column in schema if column.name not in proven]
+        marks = format_.config.field_delimiter, format_.config.quote
+        forms = [self._form(column, proven) for column in schema]
+        self._formless = [name for name, form in zip(schema.names, forms, strict=True) if form is None]
+        self._plain = plain_pattern(forms, *marks, format_.config.null_values[0])
+        self._strict = strict_pattern(*marks)
+
+    def _form(self, column: pa.Field, proven: AbstractSet[str]) -> str | None:
+        """Return the form of texts that need no closer look; None where all may stand, or each is looked at."""
+        if self._guess is not None and self._guess.is_open(column.name):
+            return _OPEN_FORMS.get(self._guess.kind(column.name)) or form_of(column)
+        return None if column.name in proven else form_of(column)
 
     @contextlib.contextmanager
     def read(self, format_: NativeFormat) -> Iterator[Iterator[bytes]]:
@@ -107,26 +129,15 @@ class CsvSource(NativeSource):
         check.finish()
 
     def _file_blocks(self, file: SourceFile) -> Iterator[bytes]:
-        """Yield whole records, with a line break behind the last one."""
-        last = line_break = b""
-        for block, line_break in self._records(file):  # noqa: B007 - the last one is wanted
-            last = block[-1:]
-            yield block
-        if line_break and last not in _BREAKS:
-            yield line_break
-
-    def _records(self, file: SourceFile) -> Iterator[tuple[bytes, bytes]]:
-        """Yield blocks that end behind a record, but not in blank lines at the end; and the file's line break."""
-        config = self._format.config
-        with self._format.open(file) as body:
+        """Yield whole records, but no blank lines at the end of the file."""
+        quote = self._format.config.quote.encode()
+        with self._format.open(file, is_numbered=False) as body:
             if body.names != self.schema.names:
                 raise RowsNeededError(f"{file.display} has other columns than the files before it")
-            strict = StrictCsv(config.field_delimiter.encode(), config.quote.encode())
-            rest = b""
+            rest, is_open = b"", False
             while block := body.stream.read(CHUNK_BYTES):
-                cut = strict.follows(block)
-                if cut is None:
-                    raise RowsNeededError(f"{file.display} is not written strictly")
+                is_open ^= block.count(quote) % 2 == 1
+                cut = records_end(block, quote, is_open=is_open)
                 if not cut:
                     rest += block
                     if len(rest) > self._format.large_block_bytes:
@@ -137,26 +148,31 @@ class CsvSource(NativeSource):
                 if len(body.names) > 1 and (blank := _blank_end(records)):
                     records, rest = records[:-blank], records[-blank:] + rest
                 if records:
-                    yield records, body.line_break
-            if strict.is_open:
+                    yield records
+            if is_open:
                 raise RowsNeededError(f"{file.display} ends inside a quote")
-            if len(body.names) > 1 and not rest.strip(_BREAKS):
-                return
-            if rest:
-                yield rest, body.line_break
+            if rest and (len(body.names) == 1 or rest.strip(_BREAKS)):
+                yield rest if rest[-1:] in _BREAKS else rest + body.line_break
 
     def _look(self, block: bytes) -> None:
-        """Look at the values of whole records, in the thread of the check."""
-        unproven = {column.name for column in self._unproven}
-        names = [name for name in self.schema.names if name in unproven or self._is_open(name)]
-        if not names:
+        """Look at whole records, in the thread of the check."""
+        if self._plain is not None and matches(block, self._plain):
+            names = self._formless
+        elif matches(block, self._strict):
+            names = self.schema.names
+        else:
+            raise RowsNeededError("a record is not written strictly")
+        unproven = [column for column in self._unproven if column.name in names]
+        open_ = list(filter(self._is_open, names))
+        wanted = {column.name for column in unproven}.union(open_)
+        if not wanted:
             return
-        batch = self._format.parse_block(block, self.schema.names, names)
-        for column in self._unproven:
+        batch = self._format.parse_block(block, self.schema.names, list(wanted))
+        for column in unproven:
             _refuse_unplain(batch, column)
         if self._guess is None:
             return
-        for name in filter(self._is_open, names):
+        for name in open_:
             self._guess.add(name, kind_of_text(batch.column(name), self._guess.kind(name)))
         if not self._guess.schema().equals(self.schema, check_metadata=True):
             raise TypesNeededError("the types of the first rows are not those of all")

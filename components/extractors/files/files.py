@@ -9,26 +9,11 @@ from dteg.connectors.native import NativeSource
 from dteg.core.batch import Batch
 from dteg.core.errors import ConfigError, InputError
 
-from .config import FilesConfig
-from .csv_format import CsvFormat
+from .config import FileFormat, FilesConfig
 from .formats import Format
-from .geojson_format import GeoJsonFormat
-from .json_format import JsonFormat
 from .locations import FilesSensor, SourceFile, find_files
-from .parquet_format import ParquetFormat
-from .xlsx_format import XlsxFormat
 
 __all__ = ["FilesConfig", "FilesExtractor"]
-
-_FORMATS: dict[str, type[Format]] = {
-    "csv": CsvFormat,
-    "tsv": CsvFormat,
-    "json": JsonFormat,
-    "jsonl": JsonFormat,
-    "parquet": ParquetFormat,
-    "xlsx": XlsxFormat,
-    "geojson": GeoJsonFormat,
-}
 
 
 class FilesExtractor(Extractor[FilesConfig]):
@@ -58,12 +43,8 @@ class FilesExtractor(Extractor[FilesConfig]):
 
     def streams(self) -> Iterable[Stream]:
         """Read all files once to find columns and types, unless they are known."""
-        format_, is_guess = self._format, False
-        if self.context.may_guess and isinstance(format_, CsvFormat):
-            schema = format_.guess(self._files)
-            is_guess = format_.is_guess
-        else:
-            schema = format_.schema(self._files)
+        format_ = self._format
+        schema = (format_.guess if self.context.may_guess else format_.schema)(self._files)
         if not schema.names:
             raise InputError(
                 "holds no records, so no columns; name them in `columns`", source=self.config.path
@@ -71,7 +52,9 @@ class FilesExtractor(Extractor[FilesConfig]):
         unknown = [name for name in self.config.primary_key if name not in schema.names]
         if unknown:
             raise ConfigError(f"primary_key: there is no column {unknown[0]!r} in {self.config.path}")
-        return [Stream(self.config.stream_name, schema, tuple(self.config.primary_key), is_guess=is_guess)]
+        return [
+            Stream(self.config.stream_name, schema, tuple(self.config.primary_key), is_guess=format_.is_guess)
+        ]
 
     def read(self, stream: Stream, since: Checkpoint | None) -> Iterator[Batch]:
         """Yield the records of files that are new or changed, in the order of their names."""
@@ -84,8 +67,6 @@ class FilesExtractor(Extractor[FilesConfig]):
 
     def native(self, stream: Stream, since: Checkpoint | None) -> NativeSource | None:
         """Offer delimited files as they are, when a database would read them as we do."""
-        if not isinstance(self._format, CsvFormat):
-            return None
         known = dict(since.position.get("files", {})) if since else {}
         files = [file for file in self._files if known.get(file.display) != file.fingerprint]
 
@@ -112,4 +93,27 @@ class FilesExtractor(Extractor[FilesConfig]):
 
     @cached_property
     def _format(self) -> Format:
-        return _FORMATS[self.config.file_format](self.config, self.context.reject)
+        return _reader_of(self.config.file_format)(self.config, self.context.reject)
+
+
+def _reader_of(name: FileFormat) -> type[Format]:
+    """Import what reads a format, and not what reads the others: each has a parser of its own."""
+    if name in ("csv", "tsv"):
+        from .csv_format import CsvFormat
+
+        return CsvFormat
+    if name == "parquet":
+        from .parquet_format import ParquetFormat
+
+        return ParquetFormat
+    if name == "xlsx":
+        from .xlsx_format import XlsxFormat
+
+        return XlsxFormat
+    if name == "geojson":
+        from .geojson_format import GeoJsonFormat
+
+        return GeoJsonFormat
+    from .json_format import JsonFormat
+
+    return JsonFormat

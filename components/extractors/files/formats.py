@@ -1,11 +1,12 @@
 """What every file format does."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 
 import pyarrow as pa
 
+from dteg.connectors.native import NativeSource
 from dteg.core.batch import Batch
 from dteg.core.errors import InputError
 from dteg.core.types import sql_field
@@ -19,7 +20,13 @@ BATCH_BYTES = 8 << 20
 
 
 class Format(ABC):
-    """Reads files of one format."""
+    """Reads files of one format.
+
+    Attributes:
+        is_guess: The last schema was guessed from the first blocks, and there are more.
+    """
+
+    is_guess = False
 
     def __init__(self, config: FilesConfig, reject: RejectRow) -> None:
         self.config = config
@@ -29,6 +36,22 @@ class Format(ABC):
     @abstractmethod
     def schema(self, files: list[SourceFile]) -> pa.Schema:
         """Return one schema that holds the records of all files."""
+
+    def guess(self, files: list[SourceFile]) -> pa.Schema:
+        """Return the schema, or a guess that is proven by reading what `native` offers; sets `is_guess` if it is one."""
+        return self.schema(files)
+
+    def native(
+        self, files: list[SourceFile], schema: pa.Schema, on_end: Callable[[SourceFile], None]
+    ) -> NativeSource | None:
+        """Offer files as the bytes they are, after `schema`; None where rows are needed.
+
+        Args:
+            files: Those that are wanted.
+            schema: What `schema` returned.
+            on_end: Called with each file that was read to its end.
+        """
+        return None
 
     @abstractmethod
     def read(self, file: SourceFile, schema: pa.Schema) -> Iterator[Batch]:

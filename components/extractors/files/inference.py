@@ -1,7 +1,7 @@
 """Finds the type of each column from all of its values, one batch at a time.
 
-Only what keeps every value exactly becomes a number: `007` and `+49 30` stay text, whole numbers
-beyond 64 bits become text with the SQL type `numeric`.
+Only what keeps every value exactly becomes a number: `007` and `+49 30` stay text; whole numbers beyond
+64 bits, and fractions of more digits than a double has, become text with the SQL type `numeric`.
 """
 
 from enum import StrEnum
@@ -22,6 +22,8 @@ _EXACT_IN_DOUBLE = 2**53
 
 _INTEGER = r"^-?(0|[1-9][0-9]*)$"
 _LONG_INTEGER = r"^-?[0-9]{16,}$"
+# No double needs more than 17 digits, and none is much beyond these powers of ten.
+_BEYOND_DOUBLE = r"^-?[0.]*[1-9](\.?[0-9]){17}|[eE][+-]?([3-9][0-9]{2}|[0-9]{4})$"
 _FINITE = r"^-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?$"
 _NONFINITE = r"^(?i:-?inf|-?infinity|nan)$"
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
@@ -126,7 +128,7 @@ def _any_kind(values: pa.StringArray) -> Kind:
     if _all_match(values, _INTEGER):
         return _kind_of_integer_text(values)
     if _all_match(values, f"{_FINITE}|{_NONFINITE}"):
-        if _any_match(values, _LONG_INTEGER):
+        if _any_match(values, f"{_LONG_INTEGER}|{_BEYOND_DOUBLE}"):
             return Kind.NUMERIC
         return Kind.DOUBLE if _any_match(values, _FINITE) else Kind.NONFINITE
     if pc.all(pc.is_in(values.drop_null(), value_set=_BOOLEANS)).as_py():

@@ -8,8 +8,9 @@ plain is left to `cast_array`; where both give a value, it is the same one.
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# The shortest text with a five-digit exponent, which is no number by our rules: 1e00001.
-_SHORTEST_ODD_EXPONENT = 7
+# The shortest text with a power that a double may not hold: 1e300. One of five digits, which is no number by our rules,
+# is longer.
+_SHORTEST_ODD_EXPONENT = 5
 _DATE_LENGTH = 10
 _FIRST_COLON = 13
 

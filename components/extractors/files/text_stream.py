@@ -18,17 +18,19 @@ class TextStream:
     without NUL. Parsers may wrap what `read` raises, so the error is kept in `error` as well.
 
     Attributes:
-        lines: Line breaks passed so far.
+        lines: Line breaks passed so far, if the stream is numbered.
+        quotes: Quotes passed so far, if it is.
         error: What `read` raised.
     """
 
     closed = False
 
     def __init__(
-        self, raw: BinaryIO, source: str, encoding: str, max_line_bytes: int, quote: bytes = b""
-    ) -> None:
+        self, raw: BinaryIO, source: str, encoding: str, max_line_bytes: int, quote: bytes = b"",
+        *, is_numbered: bool = True,
+    ) -> None:  # fmt: skip
         self.lines = self.quotes = self.bytes_read = 0
-        self._quote = quote
+        self._quote, self._is_numbered = quote, is_numbered
         self._raw = raw
         self._source = source
         self._is_utf8 = codecs.lookup(encoding).name in ("utf-8", "utf-8-sig")
@@ -77,8 +79,9 @@ class TextStream:
             self._started = True
             data = data.removeprefix(_BOM)
         self._check(data)
-        if self._quote:
-            self.quotes += data.count(self._quote)
+        if self._is_numbered:
+            self.lines += line_breaks(data)
+            self.quotes += data.count(self._quote) if self._quote else 0
         self._buffer, self._at = self._buffer[self._at :] + data, 0
 
     def _decode(self, chunk: bytes) -> bytes:
@@ -123,7 +126,6 @@ class TextStream:
             raise InputError(message, source=self._source, line=self.lines + 1)
         last = max(data.rfind(b"\n"), data.rfind(b"\r"))
         self._line_bytes = len(data) - last - 1 if last >= 0 else self._line_bytes + len(data)
-        self.lines += line_breaks(data)
         self.bytes_read += len(data)
 
 
