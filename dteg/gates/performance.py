@@ -78,7 +78,8 @@ def _judge(wheel: Wheel, cases: list[dict[str, Any]], memory_mb: float, outcome:
         "cpu_s": round(outcome.cpu_s, 2),
     }
     kind = "on a source of a few rows, " if slowest["small"] else ""
-    summary = f"{ratio:.3g} x reference ({kind}{slowest['rows_per_s']:,.0f} rows/s), {memory_mb:.0f} MB"
+    times = f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.3g}"
+    summary = f"{times} x reference ({kind}{slowest['rows_per_s']:,.0f} rows/s), {memory_mb:.0f} MB"
     return decide(GATE, findings, summary, metrics=metrics, log=outcome.log)
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -238,9 +239,13 @@ def error_of(response: httpx.Response, *, has_token: bool = True) -> DtegError:
     match response.status_code:
         case 401:
             hint = "the token is wrong, expired or revoked" if has_token else "you are not logged in"
-            return DeniedError(f"{detail}\n{hint}; run: dteg login", authenticate=True)
+            said = "login" in detail  # the registry says it itself
+            return DeniedError(detail if said else f"{detail}\n{hint}; run: dteg login", authenticate=True)
         case 403:
             return DeniedError(detail)
+        case 422:
+            # Where in the request it stands is nothing that a user of commands sees.
+            return RegistryError(re.sub(r"(^|; )body\.", r"\1", detail))
         case 404 | 410:
             return NotFoundError(detail)
         case 409:

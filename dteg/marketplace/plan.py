@@ -357,4 +357,4 @@ def find_locked(lock: Lock, reference: Reference) -> LockedComponent:
 
     if not lock.components:
         raise NotFoundError(f"no component is installed here ({LOCK_NAME} has none)")
-    return lock.components[choose(reference, lock.components, f"component in {LOCK_NAME}")]
+    return lock.components[choose(reference, lock.components, LOCK_NAME)]

@@ -13,6 +13,7 @@ from dteg.versions import Range, parse_range
 KINDS: tuple[str, ...] = get_args(ComponentKind)
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _NAMESPACE = re.compile(r"[a-z][a-z0-9]{1,38}")
+_SHOWN = 8
 _FORMS = "write marketplace://NAME@^1.2, dteg://namespace/name, namespace/name or name"
 
 
@@ -71,13 +72,13 @@ def parse_reference(text: str) -> Reference:
     )
 
 
-def choose(reference: Reference, components: Iterable[str], what: str = "component") -> str:
+def choose(reference: Reference, components: Iterable[str], place: str = "") -> str:
     """Return the one component that is meant.
 
     Args:
         reference: What somebody wrote.
         components: Those there are, as `namespace/slug`.
-        what: How messages call what was looked for.
+        place: Where these are, if not in the registry; they are listed then, if nothing is near.
 
     Raises:
         NotFoundError: There is none; with a near miss.
@@ -96,4 +97,8 @@ def choose(reference: Reference, components: Iterable[str], what: str = "compone
     near = did_you_mean(
         str(reference), [*known, *slugs, *(each.rpartition("-")[0] or each for each in slugs)]
     )
-    raise NotFoundError(f"there is no {what} {reference}" + (f"; {near}" if near else ""))
+    if not near and not place:
+        near = f"look for it with: dteg search {reference.name}"
+    if not near:
+        near = f"there are: {', '.join(known[:_SHOWN]) or 'none'}{' and more' * (len(known) > _SHOWN)}"
+    raise NotFoundError(f"there is no component {reference}{f' in {place}' if place else ''}; {near}")

@@ -134,7 +134,7 @@ class MirrorSource:
 
     def find(self, reference: Reference) -> str:
         """Return the component that is meant."""
-        return choose(reference, self._index["components"], f"component in the mirror {self._url}")
+        return choose(reference, self._index["components"], f"the mirror {self._url}")
 
     def component(self, component: str) -> Component:
         """Return what is known of a component."""
@@ -193,7 +193,8 @@ class MirrorSource:
         try:
             return json.loads((self._folder / path).read_bytes())
         except OSError as error:
-            raise NotFoundError(f"{self._folder / path} cannot be read: {error.strerror}") from None
+            hint = "; is this a folder that dteg mirror wrote?" if path == MIRROR_INDEX else ""
+            raise NotFoundError(f"{self._folder / path} cannot be read: {error.strerror}{hint}") from None
         except ValueError:
             raise ConfigError(f"{self._folder / path} is not JSON; make the mirror again") from None
 

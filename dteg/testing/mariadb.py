@@ -25,6 +25,11 @@ _ELSEWHERE = os.pathsep.join(
     ["/usr/sbin", "/usr/local/sbin", "/usr/libexec", "/opt/homebrew/opt/mariadb/bin"]
 )
 
+# What a data folder needs of the files beside the program; help texts and the schema `sys` take most of the time that
+# `mariadb-install-db` takes, and no test reads them. Newer releases have other names.
+_SHARED = ("mysql", "mariadb")
+_TABLES = ("{0}_system_tables.sql", "{0}_performance_tables.sql", "{0}_system_tables_data.sql")
+
 # Small, and without waiting for the disk: nothing of it has to outlive the machine.
 _SETTINGS = (
     "--bind-address=127.0.0.1",
@@ -106,7 +111,7 @@ def mariadb_server(*options: str) -> Iterator[str]:
 @contextlib.contextmanager
 def mariadb_process(*options: str) -> Iterator[MariadbServer]:
     """Start an own MariaDB server like `mariadb_server` does, and yield it itself."""
-    program, install = _program("mariadbd", "mysqld"), _program("mariadb-install-db", "mysql_install_db")
+    program = _program("mariadbd", "mysqld")
     with tempfile.TemporaryDirectory(prefix="dteg-mariadb-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         as_user = [f"--user={_hand_over(folder)}"] if os.geteuid() == 0 else []
@@ -119,15 +124,7 @@ def mariadb_process(*options: str) -> Iterator[MariadbServer]:
         start = folder / "start.sql"
         start.write_text(_ACCOUNTS.format(password=password), encoding="ascii")
         start.chmod(0o644)  # read by the server's user, inside a folder that nobody else may enter
-        with log.open("wb") as output:
-            made = subprocess.run(
-                [install, "--no-defaults", f"--datadir={data}", "--skip-test-db",
-                 "--auth-root-authentication-method=normal", *as_user],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False,
-                env={**os.environ, "TMPDIR": str(scratch)},
-            )  # fmt: skip
-        if made.returncode != 0:
-            raise EnvironmentProblemError(f"MariaDB cannot make its data folder: {_end_of(log)}")
+        _make_data(program, data, scratch, log, as_user)
         command = [
             program, "--no-defaults", f"--datadir={data}", f"--tmpdir={scratch}", f"--socket={folder / 'sock'}",
             f"--port={port}", f"--pid-file={folder / 'pid'}", f"--init-file={start}", *_SETTINGS, *as_user, *options,
@@ -166,6 +163,43 @@ def mariadb_database(server_url: str) -> Iterator[str]:
                 with contextlib.suppress(pymysql.err.OperationalError):  # it has ended by itself
                     cursor.execute(f"KILL {int(number)}")
             cursor.execute(f"DROP DATABASE {name}")
+
+
+def _make_data(program: str, data: Path, scratch: Path, log: Path, as_user: list[str]) -> None:
+    """Make a data folder with the system's tables."""
+    statements = _system_tables(program)
+    if statements:
+        data.mkdir(mode=0o700)
+        if as_user:
+            _hand_over(data)
+        command = [
+            program, "--no-defaults", "--bootstrap", f"--datadir={data}", f"--tmpdir={scratch}", "--log-warnings=0",
+            "--enforce-storage-engine=", "--max-allowed-packet=8M", *_SETTINGS[1:], *as_user,
+        ]  # fmt: skip
+    else:
+        command = [
+            _program("mariadb-install-db", "mysql_install_db"), "--no-defaults", f"--datadir={data}", "--skip-test-db",
+            "--auth-root-authentication-method=normal", *as_user,
+        ]  # fmt: skip
+    with log.open("wb") as output:
+        made = subprocess.run(
+            command, input=statements, stdout=output, stderr=output, check=False,
+            env={**os.environ, "TMPDIR": str(scratch)},
+        )  # fmt: skip
+    if made.returncode != 0:
+        raise EnvironmentProblemError(f"MariaDB cannot make its data folder: {_end_of(log)}")
+
+
+def _system_tables(program: str) -> bytes:
+    """Return the statements that make the system's tables; none where the files are elsewhere or have other names."""
+    share = Path(program).resolve().parent.parent / "share"
+    for name in _SHARED:
+        for folder in (share / each for each in _SHARED):
+            files = [folder / each.format(name) for each in _TABLES]
+            if all(file.is_file() for file in files):
+                first = b"CREATE DATABASE IF NOT EXISTS mysql;\nUSE mysql;\nSET @auth_root_socket=NULL;\n"
+                return first + b"".join(file.read_bytes() for file in files)
+    return b""
 
 
 def _program(*names: str) -> str:

@@ -5,7 +5,7 @@ import base64
 import json
 import logging
 import random
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,15 @@ from pymongo.errors import PyMongoError
 
 from dteg.core.errors import ConfigError, NotFoundError, UnavailableError
 from dteg.signing import SignatureError, SigningKey, canonical_json, digest, statement, verify_about
-from registry.attestations.models import LOG_HEAD, Attestation, LogEntry, RegistryKey, RegistryKeyAnswer
-from registry.attestations.store import INDEXES, AttestationStore
+from registry.attestations.models import (
+    ACCEPTED,
+    LOG_HEAD,
+    Attestation,
+    LogEntry,
+    RegistryKey,
+    RegistryKeyAnswer,
+)
+from registry.attestations.store import INDEXES, AttestationStore, Head
 from registry.documents import milliseconds
 from registry.hash_chain import FIRST_HASH, Verification, verify_chain
 from registry.service import Service
@@ -57,16 +64,21 @@ class Attestations(Service):
 
     async def keep(self, envelope: dict[str, Any], *, release: str, at: datetime | None = None) -> str:
         """Keep an envelope that somebody else signed and that was verified; return its digest."""
-        name = digest(envelope)
-        signed = json.loads(_payload(envelope))
-        await self._store.keep(
-            Attestation(
-                id=name, release=release, subject=signed["subject"][0]["digest"]["sha256"],
-                predicate_type=signed["predicateType"], key_id=envelope["signatures"][0]["keyid"],
-                envelope=canonical_json(envelope).decode(), at=milliseconds(at or self.clock()),
-            )
-        )  # fmt: skip
-        return name
+        made = _attestation(envelope, release, milliseconds(at or self.clock()))
+        await self._store.keep(made)
+        return made.id
+
+    async def accept(self, envelope: dict[str, Any], release: "Release") -> None:
+        """Keep what a publisher has signed about a release, and sign and keep that it was verified and taken in."""
+        await self._announce()
+        publisher = _attestation(envelope, release.id, release.published_at)
+        accepted = {
+            "publisher_attestation": publisher.id, "publisher_key": release.key_id,
+            "component": release.component, "version": release.version, "at": release.published_at.isoformat(),
+        }  # fmt: skip
+        signed = self._key.sign(statement(release.filename, release.sha256, ACCEPTED, accepted))
+        after = release.published_at + timedelta(milliseconds=1)
+        await self._store.keep(publisher, _attestation(signed, release.id, after))
 
     async def about(self, release: str) -> list[dict[str, Any]]:
         """Return the envelopes about a release, the oldest first."""
@@ -114,10 +126,11 @@ class Attestations(Service):
         key = f"{release.id}#{release.moves}"
         async with self._turn:
             for attempt in range(_TRIES):
-                if present := await self._store.by_key(key):
+                if attempt and (present := await self._store.by_key(key)):
                     return present
-                last = await self._store.last()
-                await self._refuse_if_tampered(last)
+                head = await self._store.head()
+                last = await self._store.last(head, sure=attempt > 0)
+                await self._refuse_if_tampered(head, last)
                 entry = LogEntry(
                     seq=last.seq + 1 if last else 1, key=key, component=release.component, version=release.version,
                     sha256=release.sha256, state=release.state.value, at=release.updated_at,
@@ -157,9 +170,8 @@ class Attestations(Service):
         envelope = canonical_json(self._key.sign(signed)).decode()
         await self._store.set_head(entry.seq, entry.hash, envelope, at)
 
-    async def _refuse_if_tampered(self, last: LogEntry | None) -> None:
+    async def _refuse_if_tampered(self, head: Head | None, last: LogEntry | None) -> None:
         """Never sign a new end over a past that is not the one that was signed before."""
-        head = await self._store.head()
         if head is None:
             return
         seq, signed_hash, _ = head
@@ -168,19 +180,30 @@ class Attestations(Service):
             _LOG.error("the public log was tampered with at or before entry %s: nothing is appended", seq)
             raise UnavailableError("the public log is damaged; an administrator has to restore it")
 
-    async def _head_problem(self, head: tuple[int, str, str]) -> str:
+    async def _head_problem(self, head: Head) -> str:
         """Return what is wrong with the signed head; "" if nothing. Only who holds the key can make one."""
-        seq, entry_hash, envelope = head
-        keys = {key.key_id: key.public_key for key in await self.keys()}
-        try:
-            found = verify_about(json.loads(envelope), keys, predicate_type=LOG_HEAD, sha256=entry_hash)
-        except (SignatureError, ValueError) as error:
-            return f"the signed end of the log: {error}"
-        return "" if found.predicate.get("seq") == seq else "the signed end of the log names another entry"
+        if not _problem_of(head, {self._key.key_id: self._key.public}):
+            return ""
+        # An earlier key may have signed it.
+        return _problem_of(head, {key.key_id: key.public_key for key in await self.keys()})
 
 
-def _payload(envelope: dict[str, Any]) -> bytes:
-    return base64.b64decode(envelope["payload"])
+def _problem_of(head: Head, keys: dict[str, str]) -> str:
+    seq, entry_hash, envelope = head
+    try:
+        found = verify_about(json.loads(envelope), keys, predicate_type=LOG_HEAD, sha256=entry_hash)
+    except (SignatureError, ValueError) as error:
+        return f"the signed end of the log: {error}"
+    return "" if found.predicate.get("seq") == seq else "the signed end of the log names another entry"
+
+
+def _attestation(envelope: dict[str, Any], release: str, at: datetime) -> Attestation:
+    signed = json.loads(base64.b64decode(envelope["payload"]))
+    return Attestation(
+        id=digest(envelope), release=release, subject=signed["subject"][0]["digest"]["sha256"],
+        predicate_type=signed["predicateType"], key_id=envelope["signatures"][0]["keyid"],
+        envelope=canonical_json(envelope).decode(), at=at,
+    )  # fmt: skip
 
 
 def _load_or_make(path: Path) -> SigningKey:

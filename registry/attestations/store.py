@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from pymongo import IndexModel
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from registry.attestations.models import Attestation, LogEntry, RegistryKey
 from registry.database import Database
@@ -20,6 +20,11 @@ INDEXES = {
     LOG: [IndexModel("key", unique=True), IndexModel([("component", 1), ("_id", 1)])],
 }
 _HEAD_ID = "head"
+_DUPLICATE = 11_000  # what MongoDB calls a key that is there already
+
+
+Head = tuple[int, str, str]
+"""Number, hash and signed envelope of the last entry that was signed."""
 
 
 class AttestationStore:
@@ -33,10 +38,13 @@ class AttestationStore:
 
     # --- attestations -------------------------------------------------------------------------------
 
-    async def keep(self, attestation: Attestation) -> None:
-        """Keep an attestation; keeping it again changes nothing."""
-        with contextlib.suppress(DuplicateKeyError):
-            await self._attestations.insert_one(attestation.to_mongo())
+    async def keep(self, *attestations: Attestation) -> None:
+        """Keep attestations, in one write; keeping one again changes nothing."""
+        try:
+            await self._attestations.insert_many([each.to_mongo() for each in attestations], ordered=False)
+        except BulkWriteError as error:
+            if any(each["code"] != _DUPLICATE for each in error.details["writeErrors"]):
+                raise
 
     async def find(self, digest: str) -> Attestation | None:
         """Return an attestation."""
@@ -65,13 +73,15 @@ class AttestationStore:
 
     # --- log ----------------------------------------------------------------------------------------
 
-    async def last(self) -> LogEntry | None:
+    async def last(self, head: Head | None, *, sure: bool = True) -> LogEntry | None:
         """Return the newest entry.
 
-        It is looked for from the signed head on: the embedded server reads all entries to find the newest.
+        It is looked for from the signed head on: the embedded server reads all entries to find the newest. One that is
+        not signed yet is looked for only to be `sure`: who is not finds the next number taken.
         """
-        signed = await self.head()
-        found = await self.entry(signed[0]) if signed else None
+        found = await self.entry(head[0]) if head else None
+        if found and not sure:
+            return found
         found = found or _entry(await self._log.find_one({}, sort=[("_id", -1)]))
         while found and (after := await self.entry(found.seq + 1)):
             found = after  # signed after it was appended, so not yet
@@ -103,7 +113,7 @@ class AttestationStore:
         cursor = self._log.find({"_id": {"$gt": after}}, sort=[("_id", 1)], limit=limit)
         return [LogEntry.model_validate(document) async for document in cursor]
 
-    async def head(self) -> tuple[int, str, str] | None:
+    async def head(self) -> Head | None:
         """Return number, hash and signed envelope of the last entry that was signed."""
         found = await self._head.find_one({"_id": _HEAD_ID})
         return (found["seq"], found["hash"], found["envelope"]) if found else None

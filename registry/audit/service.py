@@ -47,16 +47,26 @@ class Audit(Service):
         clean = {name: _clean(name, value) for name, value in details.items()}
         async with self._turn:
             for attempt in range(_TRIES):
-                last = await self._store.last()
+                number, before = await self._end(sure=attempt > 0)
                 entry = Entry(
-                    seq=last.seq + 1 if last else 1, actor=who.user_id, credential=who.credential, action=action,
+                    seq=number + 1, actor=who.user_id, credential=who.credential, action=action,
                     target=target[:_MAX_TEXT], at=milliseconds(self.clock()), details=clean,
-                    prev_hash=last.hash if last else FIRST_HASH,
+                    prev_hash=before,
                 ).sealed()  # fmt: skip
                 if await self._store.append(entry):
                     return entry
                 await asyncio.sleep(random.uniform(0, 0.002 * min(attempt + 1, 20)))  # noqa: S311 - no secret
         raise UnavailableError("the audit log is busy: try again")
+
+    async def _end(self, *, sure: bool) -> tuple[int, str]:
+        """Return number and hash of the newest entry.
+
+        It is noted apart just after it was appended: who trusts that and is wrong finds the next number taken.
+        """
+        if not sure and (head := await self._store.head()):
+            return head
+        last = await self._store.last()
+        return (last.seq, last.hash) if last else (0, FIRST_HASH)
 
     async def page(
         self, *, before: int | None = None, limit: int = 50, target: str = "", actor: str = ""

@@ -32,8 +32,16 @@ class Incoming:
 
 
 @asynccontextmanager
-async def incoming(source: Path | AsyncIterator[bytes], folder: Path, limit: int) -> AsyncIterator[Incoming]:
-    """Yield a durable copy of `source` in `folder`; what is still there at the end is deleted.
+async def incoming(
+    source: Path | AsyncIterator[bytes], folder: Path, limit: int, *, durable: bool = True
+) -> AsyncIterator[Incoming]:
+    """Yield a copy of `source` in `folder`; what is still there at the end is deleted.
+
+    Args:
+        source: A file or its content.
+        folder: Where the copy is made.
+        limit: Most bytes.
+        durable: Whether to wait for the disk; not for what is copied once more.
 
     Raises:
         TooLargeError: It has more than `limit` bytes.
@@ -41,9 +49,9 @@ async def incoming(source: Path | AsyncIterator[bytes], folder: Path, limit: int
     path = folder / f"{new_id()}.part"
     try:
         if isinstance(source, Path):
-            yield await asyncio.to_thread(_copy, source, path, limit)
+            yield await asyncio.to_thread(_copy, source, _Part(path, limit, durable=durable))
         else:
-            yield await _receive(source, path, limit)
+            yield await _receive(source, _Part(path, limit, durable=durable))
     finally:
         path.unlink(missing_ok=True)
 
@@ -65,12 +73,12 @@ def make_private(folder: Path) -> Path:
 class _Part:
     """A file being written."""
 
-    def __init__(self, path: Path, limit: int) -> None:
+    def __init__(self, path: Path, limit: int, *, durable: bool) -> None:
         make_private(path.parent)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self._file = os.fdopen(descriptor, "wb")
         self._hash = hashlib.sha256()
-        self._path, self._limit, self._size = path, limit, 0
+        self._path, self._limit, self._size, self._durable = path, limit, 0, durable
 
     def write(self, chunk: bytes) -> None:
         self._size += len(chunk)
@@ -81,7 +89,8 @@ class _Part:
 
     def finish(self) -> Incoming:
         self._file.flush()
-        os.fsync(self._file.fileno())
+        if self._durable:
+            os.fsync(self._file.fileno())
         self._file.close()
         return Incoming(self._path, self._hash.hexdigest(), self._size)
 
@@ -89,8 +98,7 @@ class _Part:
         self._file.close()
 
 
-def _copy(source: Path, path: Path, limit: int) -> Incoming:
-    part = _Part(path, limit)
+def _copy(source: Path, part: _Part) -> Incoming:
     try:
         with source.open("rb") as file:
             while chunk := file.read(CHUNK_BYTES):
@@ -100,8 +108,7 @@ def _copy(source: Path, path: Path, limit: int) -> Incoming:
         part.close()
 
 
-async def _receive(source: AsyncIterator[bytes], path: Path, limit: int) -> Incoming:
-    part = _Part(path, limit)
+async def _receive(source: AsyncIterator[bytes], part: _Part) -> Incoming:
     try:
         async for chunk in source:
             await asyncio.to_thread(part.write, chunk)

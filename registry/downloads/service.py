@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import time
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,9 @@ from dteg.core.errors import InputError
 from dteg.receipts import INSTALL
 from dteg.signing import key_id_of, verify, verify_about
 from registry.access import Principal
-from registry.background import Repeating
+from registry.background import Repeating, rest
 from registry.documents import milliseconds
-from registry.downloads.counter import FLUSH_EVERY_S, Counter
+from registry.downloads.counter import NOTE_EVERY_S, WRITE_EVERY_S, WRITTEN_AT_ONCE, Counter
 from registry.downloads.models import (
     PEOPLE,
     Day,
@@ -39,6 +40,10 @@ NEW_KEYS_PER_DAY = (
 _OLDEST_RECEIPT = timedelta(minutes=15)
 _CLOCK_OFF = timedelta(minutes=5)
 _REFRESH_EVERY_S = 60.0
+_ADOPT_EVERY_S = 300.0
+# Longer than a process that lives keeps a note. One that is slower loses nothing by it.
+_ABANDONED_AFTER = timedelta(minutes=30)
+_ADOPTED_AT_ONCE = 20
 
 
 class Downloads(Service):
@@ -52,18 +57,22 @@ class Downloads(Service):
         self._counter = Counter(self._store)
         self._changed: set[str] = set()
         self._key = hmac.digest(signing_key(self.settings.data_dir), b"addresses of installs", "sha256")
-        self._flushing = Repeating(services, "downloads", FLUSH_EVERY_S, self.flush)
-        self._refreshing = Repeating(services, "downloads shown", _REFRESH_EVERY_S, self.refresh)
+        self._beside = [
+            Repeating(services, "downloads", NOTE_EVERY_S, self.note),
+            Repeating(services, "downloads by component", WRITE_EVERY_S, self.write),
+            Repeating(services, "downloads of processes that are gone", _ADOPT_EVERY_S, self.adopt),
+            Repeating(services, "downloads shown", _REFRESH_EVERY_S, self.refresh),
+        ]
 
     async def start(self) -> None:
         """Begin to write what is counted."""
-        self._flushing.start()
-        self._refreshing.start()
+        for each in self._beside:
+            each.start()
 
     async def stop(self) -> None:
         """Write the rest."""
-        await self._refreshing.stop()
-        await self._flushing.stop()
+        for each in self._beside:
+            await each.stop()
         await self.flush()
 
     # --- downloads -------------------------------------------------------------------------------------
@@ -78,22 +87,45 @@ class Downloads(Service):
         """
         self._counter.add(Count(component, version, _day(self.clock()), DownloadKind.of(kind).value))
 
+    async def note(self) -> None:
+        """Note what is counted, so that a crash does not lose it."""
+        await self._counter.note(milliseconds(self.clock()))
+
+    async def write(self) -> None:
+        """Write some of what is counted where it is added up."""
+        self._changed |= await self._counter.write(_day(self.clock()))
+
     async def flush(self) -> None:
-        """Write what is counted; called every five seconds and at the end."""
+        """Write all of it: at the end."""
         self._changed |= await self._counter.flush(_day(self.clock()))
+
+    async def adopt(self) -> None:
+        """Write what processes that are gone have noted."""
+        while notes := await self._store.abandoned(self.clock() - _ABANDONED_AFTER, _ADOPTED_AT_ONCE):
+            for note in notes:
+                keys = sorted(note.totals)
+                for start in range(0, len(keys), WRITTEN_AT_ONCE):
+                    began = time.monotonic()
+                    part = {key: note.totals[key] for key in keys[start : start + WRITTEN_AT_ONCE]}
+                    await self._store.write(note.writer, part)
+                    await rest(began)
+                await self._store.drop_note(note)
+                self._changed |= {key.component for key in keys}
 
     def show_later(self, component: str) -> None:
         """Have a component computed anew within the next minute."""
         self._changed.add(component)
 
     async def refresh(self) -> None:
-        """Have the components show what was counted since the last time."""
+        """Have the components show what was written since the last time."""
         for component in sorted(self._changed):
+            began = time.monotonic()
             await self.services.components.refresh_downloads(component)
             self._changed.discard(component)
+            await rest(began)
 
     async def summary(self, component: str) -> DownloadSummary:
-        """Return how much a component is used, as of the last flushes."""
+        """Return how much a component is used, as far as it is written."""
         today = self.clock().astimezone(UTC).date()
         total, recent = await self._store.totals(component, PEOPLE, _number(today - timedelta(days=29)))
         installs, old, kept = await self._store.installs(component, self.clock() - KEPT_AFTER)

@@ -1,4 +1,4 @@
-"""The collections `dl_daily` and `installs`.
+"""The collections `dl_daily`, `dl_notes` and `installs`.
 
 A process writes what it has counted so far, not what has come since: writing the same twice changes nothing, so a
 write whose answer was lost is simply done again.
@@ -14,9 +14,10 @@ from pymongo.errors import DuplicateKeyError
 from registry.database import Database
 from registry.downloads.models import Install
 
-DAILY, INSTALLS = "dl_daily", "installs"
+DAILY, NOTES, INSTALLS = "dl_daily", "dl_notes", "installs"
 INDEXES = {
     DAILY: [IndexModel([("component", 1), ("day", 1)])],
+    NOTES: [IndexModel([("writer", 1), ("number", 1)]), IndexModel("at")],
     INSTALLS: [
         IndexModel([("component", 1), ("first_seen", 1)]),
         IndexModel([("user_id", 1), ("component", 1)]),
@@ -34,11 +35,28 @@ class Count(NamedTuple):
     kind: str
 
 
+class Note(NamedTuple):
+    """What a process had counted of some things when it wrote this down.
+
+    Attributes:
+        id: `writer|number`.
+        writer: The process.
+        at: When.
+        totals: What it had counted.
+    """
+
+    id: str
+    writer: str
+    at: datetime
+    totals: dict[Count, int]
+
+
 class DownloadStore:
-    """Downloads by day, and installations."""
+    """Downloads by day, what is noted of them, and installations."""
 
     def __init__(self, database: Database) -> None:
         self._daily = database[DAILY]
+        self._notes = database[NOTES]
         self._installs = database[INSTALLS]
 
     async def write(self, writer: str, totals: Mapping[Count, int]) -> None:
@@ -47,6 +65,26 @@ class DownloadStore:
             await self._daily.bulk_write(
                 [_update(writer, key, n) for key, n in totals.items()], ordered=False
             )
+
+    async def note(self, writer: str, number: int, at: datetime, totals: Mapping[Count, int]) -> None:
+        """Keep a note; one of the same number is replaced."""
+        if totals:
+            rows = [[*key, n] for key, n in totals.items()]
+            note = {"writer": writer, "number": number, "at": at, "totals": rows, "schema_version": 1}
+            await self._notes.replace_one({"_id": f"{writer}|{number}"}, note, upsert=True)
+
+    async def drop_notes(self, writer: str, until: int) -> None:
+        """Delete the notes of a process before a number."""
+        await self._notes.delete_many({"writer": writer, "number": {"$lt": until}})
+
+    async def abandoned(self, before: datetime, limit: int) -> list[Note]:
+        """Return notes of before a moment, the oldest first: of processes that are gone, or have not written for long."""
+        cursor = self._notes.find({"at": {"$lt": before}}, sort=[("at", 1)], limit=limit)
+        return [_note(document) async for document in cursor]
+
+    async def drop_note(self, note: Note) -> None:
+        """Delete a note, unless it was replaced."""
+        await self._notes.delete_one({"_id": note.id, "at": note.at})
 
     async def totals(self, component: str, kinds: Sequence[str], since: int) -> tuple[int, int]:
         """Return the downloads of a component ever, and from a day on."""
@@ -135,6 +173,11 @@ def _update(writer: str, key: Count, n: int) -> UpdateOne:
     return UpdateOne(
         {"_id": document_id}, {"$max": {"n": n}, "$setOnInsert": {**key._asdict(), "schema_version": 1}}, upsert=True
     )  # fmt: skip
+
+
+def _note(document: dict[str, Any]) -> Note:
+    totals = {Count(*row[:-1]): int(row[-1]) for row in document["totals"]}
+    return Note(document["_id"], document["writer"], document["at"], totals)
 
 
 def _install(document: dict[str, Any] | None) -> Install | None:

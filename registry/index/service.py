@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import random
 import time
 from collections import defaultdict
 from collections.abc import Iterable
@@ -24,7 +25,8 @@ _POLL_S = 1.0
 _STALE_AFTER_S = 10.0
 # A file that is asked for but unknown may have been listed just now.
 _LOOK_AGAIN_AFTER_S = 0.2
-_FULL_LOOK_EVERY_S = 300.0
+# Only what went wrong is found by it, and reading the numbers of all components holds up the embedded server.
+_FULL_LOOK_EVERY_S = 3600.0
 # Components whose files are read with one request: such a request may take ten seconds. Fewer if they are named one
 # by one, see `files_between`.
 _AT_ONCE, _NAMED_AT_ONCE = 500, 50
@@ -47,6 +49,7 @@ class Index(Service):
         self._revs: dict[str, int] = {}
         self._rev = 0
         self._looked = self._looked_fully = float("-inf")
+        self._look_fully_every_s = _FULL_LOOK_EVERY_S * random.uniform(0.8, 1.2)  # noqa: S311 - not all at once
         self._unsaved, self._save_after = False, float("-inf")
         self._turn = asyncio.Lock()
         self._polling: asyncio.Task[None] | None = None
@@ -103,7 +106,7 @@ class Index(Service):
         """
         async with self._turn:
             began = time.monotonic()
-            fully = began - self._looked_fully > _FULL_LOOK_EVERY_S
+            fully = began - self._looked_fully > self._look_fully_every_s
             if fully:
                 await self._doubt()
             revs = await self._revs_after(0 if fully else self._rev)

@@ -98,7 +98,11 @@ class Namespaces(Service):
         if not who.covers(name, component):
             limit = who.component or who.namespace
             raise DeniedError(f"this credential is good for {limit!r} only")
-        namespace = await self.get(name)
+        namespace = await self._store.find(name)
+        if namespace is None:
+            raise NotFoundError(
+                f"there is no namespace {name!r}; make it yours with: dteg namespace create {name}"
+            )
         mine = namespace.role_of(who.user_id)
         if mine is None or not mine.includes(role):
             raise DeniedError(

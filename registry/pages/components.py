@@ -6,18 +6,21 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
+from markupsafe import Markup
 
 from dteg.signing import GATES, PUBLISH
 from dteg.webkit import FormState, fields_of, read_config, step_yaml
 from registry.access import Anybody
 from registry.attestations.models import ACCEPTED
-from registry.gates.models import CellStatus
+from registry.gates.models import Cell, CellStatus
+from registry.identifiers import component_id
 from registry.pages.forms import Posted
 from registry.pages.readmes import Readmes
 from registry.pages.rendering import show
 from registry.pages.shown import CHART_DAYS, Shown, matrix, said_of, shown, weeks
 from registry.parameters import NamespacePath, SlugPath
 from registry.services import Services, services_of
+from registry.together import together
 
 router = APIRouter(prefix="/c/{ns}/{slug}")
 _PREFIX = "set_"
@@ -33,10 +36,15 @@ _STATEMENTS = {
 async def overview(request: Request, ns: NamespacePath, slug: SlugPath, who: Anybody) -> Response:
     """What it is, how it is installed, how much it is used."""
     services = services_of(request)
-    it = await shown(request, who, ns, slug)
-    readme = await _READMES.of(services, it.release) if it.release else ""
-    points = weeks(await services.downloads.series(it.component.id, CHART_DAYS))
-    cells = await services.gates.cells([it.release.id]) if it.release else []
+    it, days = await together(
+        shown(request, who, ns, slug), services.downloads.series(component_id(ns, slug), CHART_DAYS)
+    )
+    readme, cells = Markup(), list[Cell]()
+    if it.release:
+        readme, cells = await together(
+            _READMES.of(services, it.release), services.gates.cells([it.release.id])
+        )
+    points = weeks(days)
     return show(
         request, who, "component.html", it=it, tab="overview", readme=readme, points=points, said=said_of(points),
         cells=matrix(cells),

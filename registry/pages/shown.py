@@ -15,6 +15,7 @@ from registry.identifiers import component_id
 from registry.namespaces.models import Namespace
 from registry.releases.models import UNPROVEN, Outline, Release, State
 from registry.services import services_of
+from registry.together import together
 
 CHART_DAYS = 91
 _WEEK = 7
@@ -76,10 +77,10 @@ async def shown(request: Request, who: Principal, ns: str, slug: str, version: s
     Raises:
         NotFoundError: There is no such component or release.
     """
-    services = services_of(request)
-    component = await services.components.get(component_id(ns, slug))
-    releases = await services.releases.outlines(component.id)
-    namespace = await services.namespaces.get(ns)
+    services, name = services_of(request), component_id(ns, slug)
+    component, releases, namespace = await together(
+        services.components.get(name), services.releases.outlines(name), services.namespaces.get(ns)
+    )
     wanted = version or _shown_first(component, releases)
     release = await services.releases.get(component.id, wanted) if wanted else None
     role = namespace.role_of(who.user_id) if who.known and who.covers(ns, component.id) else None

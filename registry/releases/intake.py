@@ -7,16 +7,14 @@ its gates; log and component; the claim is done. The answer goes out after that.
 
 import json
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dteg.core.errors import ConflictError
 from dteg.packages import MAX_PACKED_BYTES
-from dteg.signing import PUBLISH, SignatureError, key_id_of, statement, verify_about
+from dteg.signing import PUBLISH, SignatureError, key_id_of, verify_about
 from dteg.versions import sort_key
 from registry.access import Principal, Role
-from registry.attestations.models import ACCEPTED
 from registry.documents import milliseconds
 from registry.identifiers import component_id, release_id
 from registry.namespaces.models import Namespace
@@ -24,6 +22,7 @@ from registry.releases.models import Claim, Release
 from registry.releases.settling import settle
 from registry.releases.store import ReleaseStore
 from registry.releases.uploads import MAX_TEXT_BYTES, Upload, inspected
+from registry.together import together
 
 if TYPE_CHECKING:
     from registry.services import Services
@@ -42,40 +41,42 @@ class Intake:
         upload = await inspected(wheel)
         manifest = upload.contents.manifest
         component = component_id(manifest.namespace, manifest.slug)
-        namespace = await self._services.namespaces.require(
-            who, manifest.namespace, Role.MAINTAINER, component
+        namespace, taken = await together(
+            self._services.namespaces.require(who, manifest.namespace, Role.MAINTAINER, component),
+            self._store.claim_of(upload.contents.filename),
         )
         key_id = self._signer(namespace, upload, envelope)
-        await self._refuse_taken(upload)
+        _refuse(taken, upload)
         await self._services.components.ensure(manifest)
         claim = await self._store_files(who, upload, key_id, envelope)
         if not await self._store.claim(claim):
-            await self._refuse_taken(upload)
+            _refuse(await self._store.claim_of(upload.contents.filename), upload)
             raise ConflictError(f"{claim.release} is being published by somebody else")
         # A sweep may have taken the very same content away before our claim was there.
         await self._put_again(upload, claim)
-        return await self.finish(claim)
+        release = await self._follow(claim)
+        await together(
+            self._store.claim_done(claim.id),
+            self._services.audit.record(who, "release.publish", release.id, sha256=release.sha256),
+        )
+        return release
 
-    async def finish(self, claim: Claim) -> Release:
-        """Do all that follows a claim; may be done again, or by another process."""
+    async def finish(self, claim: Claim) -> None:
+        """Do all that follows a claim and was cut off; may be done again, or by another process."""
+        await self._follow(claim)
+        await self._store.claim_done(claim.id)
+
+    async def _follow(self, claim: Claim) -> Release:
         assert claim.pending is not None
         release = Release.from_mongo(claim.pending["release"])
-        envelope = json.loads(claim.pending["envelope"])
-        attestations = self._services.attestations
-        publisher = await attestations.keep(envelope, release=release.id, at=release.published_at)
-        accepted = {
-            "publisher_attestation": publisher, "publisher_key": release.key_id,
-            "component": release.component, "version": release.version, "at": release.published_at.isoformat(),
-        }  # fmt: skip
-        await attestations.sign(
-            statement(release.filename, release.sha256, ACCEPTED, accepted),
-            release=release.id, at=release.published_at + timedelta(milliseconds=1),
-        )  # fmt: skip
+        await self._services.attestations.accept(json.loads(claim.pending["envelope"]), release)
         is_new = await self._store.insert(release)
-        await self._services.jobs.enqueue(GATES_JOB, {"release": release.id}, dedupe_key=release.id)
         present = release if is_new else await self._services.releases.by_id(release.id)
-        await settle(self._services, self._store, present)
-        await self._store.claim_done(claim.id)
+        # Neither waits for the other: the gates find the release, and the log is by the number of its change.
+        await together(
+            self._services.jobs.enqueue(GATES_JOB, {"release": release.id}, dedupe_key=release.id),
+            settle(self._services, self._store, present),
+        )
         return present
 
     def _signer(self, namespace: Namespace, upload: Upload, envelope: dict[str, Any]) -> str:
@@ -86,13 +87,6 @@ class Intake:
         if signed.filename != contents.filename:
             raise SignatureError(f"the signature is for {signed.filename!r}, this is {contents.filename!r}")
         return signed.key_id
-
-    async def _refuse_taken(self, upload: Upload) -> None:
-        claim = await self._store.claim_of(upload.contents.filename)
-        if claim is not None:
-            is_same = claim.sha256 == upload.contents.sha256
-            content = "with this very content" if is_same else "with another content"
-            raise ConflictError(f"{claim.release} was published already, {content}: give it a new version")
 
     async def _store_files(
         self, who: Principal, upload: Upload, key_id: str, envelope: dict[str, Any]
@@ -119,13 +113,23 @@ class Intake:
         async def metadata() -> AsyncIterator[bytes]:
             yield upload.metadata
 
-        sha256, _ = await self._services.blobs.put(metadata(), MAX_TEXT_BYTES)
-        await self._services.blobs.put(upload.path, MAX_PACKED_BYTES)
+        blobs = self._services.blobs
+        (sha256, _), _ = await together(
+            blobs.put(metadata(), MAX_TEXT_BYTES), blobs.put(upload.path, MAX_PACKED_BYTES)
+        )
         return sha256
 
     async def _put_again(self, upload: Upload, claim: Claim) -> None:
         if not all([await self._services.blobs.has(sha256) for sha256 in claim.blobs]):
             await self._put(upload)
+
+
+def _refuse(taken: Claim | None, upload: Upload) -> None:
+    """Refuse a version that is there already."""
+    if taken is not None:
+        is_same = taken.sha256 == upload.contents.sha256
+        content = "with this very content" if is_same else "with another content"
+        raise ConflictError(f"{taken.release} was published already, {content}: give it a new version")
 
 
 def _json(value: dict[str, Any]) -> str:

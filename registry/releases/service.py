@@ -98,9 +98,7 @@ class Releases(Service):
             SignatureError: No key that is good now has signed this file.
             ConflictError: The version is there already, or the name looks like another one.
         """
-        release = await self._intake.take(who, wheel, envelope)
-        await self.services.audit.record(who, "release.publish", release.id, sha256=release.sha256)
-        return release
+        return await self._intake.take(who, wheel, envelope)
 
     # --- reading ------------------------------------------------------------------------------------
 

@@ -54,7 +54,7 @@ async def received(request: Request, folder: Path) -> AsyncIterator[tuple[Path, 
         if not isinstance(wheel, UploadFile) or not isinstance(signature, str):
             raise InputError(_FORM)
         envelope = envelope_in(signature)
-        async with incoming(chunks_of(wheel), folder, MAX_PACKED_BYTES) as file:
+        async with incoming(chunks_of(wheel), folder, MAX_PACKED_BYTES, durable=False) as file:
             yield file.path, envelope
 
 

@@ -144,7 +144,7 @@ def test_memory_does_not_grow_with_the_rows(make, database):
 
 
 def test_a_killed_connection_is_transient(make, database):
-    database.sql(BIG % (500, 100_000))
+    database.sql(BIG % (500, 40_000))
     extractor = make(table="big", batch_bytes=1 << 16)
     (stream,) = extractor.streams()
     batches = extractor.read(stream, None)
@@ -165,7 +165,7 @@ def test_an_error_in_the_middle_of_the_rows_is_raised(make, database):
 
 
 def test_a_read_that_is_given_up_ends_on_the_server_too(make, database):
-    database.sql(BIG % (500, 100_000))
+    database.sql(BIG % (500, 40_000))
     extractor = make(table="big", batch_bytes=1 << 16)
     (stream,) = extractor.streams()
     batches = extractor.read(stream, None)
@@ -175,7 +175,7 @@ def test_a_read_that_is_given_up_ends_on_the_server_too(make, database):
     others = (
         "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()"
     )
-    deadline = monotonic() + 10
+    deadline = monotonic() + 60
     while database.sql(others) != ((0,),):
         assert monotonic() < deadline
         sleep(0.05)
@@ -188,8 +188,8 @@ def test_the_statement_timeout_ends_a_read(make):
 
 
 def test_a_silent_source_is_given_up(make):
-    extractor = make(query="SELECT SLEEP(20) AS x", stream="slow", idle_timeout_s=0.3)
-    with pytest.raises(TransientError, match=r"sent nothing for 0\.3 s"):
+    extractor = make(query="SELECT SLEEP(20) AS x", stream="slow", idle_timeout_s=1)
+    with pytest.raises(TransientError, match="sent nothing for 1 s"):
         read(extractor)
 
 

@@ -1,11 +1,14 @@
 """How the programs of the sandbox run pytest over an installed component."""
 
 import functools
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 PLUGINS = ("dteg.testing.fixtures",)
+# Named one by one: of a package with a plugin that pytest finds by itself it compiles every module again at each start.
+FOUND_PLUGINS = ("pytest_timeout", "_hypothesis_pytestplugin", "anyio.pytest_plugin")
 MARKERS = "unit: no I/O\nintegration: needs a server\ne2e: from outside\nfaults: cuts and kills\nslow: left out here"
 
 
@@ -29,7 +32,11 @@ def pytest_arguments(folder: Path, timeout_s: float) -> list[str]:
     ]
     arguments += ["-o", "python_files=test_*.py", "--capture=fd", "--color=no", "-ra", "--show-capture=no"]
     arguments += ["-o", f"markers={MARKERS}", "-m", "not slow"]
-    arguments += [part for plugin in PLUGINS for part in ("-p", plugin)]
+    found = [name for name in FOUND_PLUGINS if importlib.util.find_spec(name.partition(".")[0])]
+    arguments += [
+        "--disable-plugin-autoload",
+        *(part for plugin in (*found, *PLUGINS) for part in ("-p", plugin)),
+    ]
     return [*arguments, "--basetemp=/tmp/pytest"]
 
 

@@ -96,7 +96,7 @@ def test_the_journey_of_a_component(market, maker, user, page):
     assert user.state() == before
     user.run("install", "marketplace://tidy")
     lock = (user.project / "dteg.lock").read_text()
-    release = httpx.get(f"{market.url}/api/v1/components/{TIDY}/releases/0.1.0").json()
+    release = httpx.get(f"{market.url}/api/v1/components/{TIDY}/releases/0.1.0", timeout=60).json()
     assert (release["sha256"] in lock, release["key_id"] in lock, release["trust"]) == (
         True,
         True,
@@ -175,7 +175,7 @@ def test_a_failing_gate_keeps_a_component_out(market, maker, user):
 
 
 def test_a_tampered_file_is_refused(market, user, plain):
-    sha256 = httpx.get(f"{market.url}/api/v1/components/{PLAIN}/releases/0.1.0").json()["sha256"]
+    sha256 = httpx.get(f"{market.url}/api/v1/components/{PLAIN}/releases/0.1.0", timeout=60).json()["sha256"]
     (blob,) = [path for path in market.data.rglob("*") if path.is_file() and path.name == sha256]
     good, mode = blob.read_bytes(), blob.stat().st_mode
     before = user.state()
@@ -221,7 +221,7 @@ def test_an_incompatible_version_is_refused(maker, user, plain):
 def searched(user, words, *, found=True):
     """Search until something is found; the search follows the database by about two seconds."""
     items = []
-    for _ in range(20):
+    for _ in range(60):
         items = json.loads(user.run("search", words, "--json").out)["items"]
         if items or not found:
             break
@@ -229,7 +229,7 @@ def searched(user, words, *, found=True):
 
 
 def rating(market):
-    items = httpx.get(f"{market.url}/api/v1/components/{TIDY}/reviews").json()["items"]
+    items = httpx.get(f"{market.url}/api/v1/components/{TIDY}/reviews", timeout=60).json()["items"]
     return len(items), sum(each["stars"] for each in items) / max(1, len(items))
 
 

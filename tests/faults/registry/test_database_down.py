@@ -7,6 +7,7 @@ for files too, some reads get 503; without `Index._load` the second process know
 import itertools
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -45,6 +46,12 @@ def reads(registry, release: dict[str, object], stop: threading.Event, seen: lis
             seen.append(client.get(f"{registry.url}{path[1:]}", headers=JSON).status_code)
 
 
+def wait_for(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not is_so() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
 def test_reads_go_on_and_a_publish_is_told_to_come_back(database, tmp_path, figures):
     line = figures("MongoDB killed in the middle of reads", points=1)
     with running_registry(f"mongodb://{database.address}", tmp_path / "registry") as registry:
@@ -55,11 +62,11 @@ def test_reads_go_on_and_a_publish_is_told_to_come_back(database, tmp_path, figu
         readers = [threading.Thread(target=reads, args=(registry, release, stop, seen)) for _ in range(4)]
         for reader in readers:
             reader.start()
-        time.sleep(0.5)
+        wait_for(lambda: len(seen) > 20)
         database.kill()
         before = len(seen)
         refused = publisher.send(next_wheel)
-        time.sleep(1)
+        wait_for(lambda: len(seen) - before > 20)
         stop.set()
         for reader in readers:
             reader.join()
@@ -95,7 +102,7 @@ def restart_without_database(registry, release, tmp_path: Path) -> None:
 
 
 def publish_until_accepted(publisher: Publisher, wheel: Path) -> httpx.Response:
-    for _ in range(30):
+    for _ in range(120):
         answer = publisher.send(wheel)
         if answer.status_code != 503:
             break

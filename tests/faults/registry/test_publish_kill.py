@@ -58,7 +58,7 @@ class Stage:
             command, cwd=PROJECT, env=self.environment, stdout=self.log, stderr=self.log
         )
         try:
-            for _ in range(1200):
+            for _ in range(2400):
                 with contextlib.suppress(httpx.TransportError):
                     httpx.get(f"http://127.0.0.1:{port}/healthz")
                     break

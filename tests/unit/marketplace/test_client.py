@@ -60,6 +60,14 @@ def test_who_is_not_logged_in_learns_the_command():
         registry.get("/x")
 
 
+def test_a_registry_that_names_the_login_is_not_repeated():
+    for detail in ("log in first: dteg login", "wrong login or password"):
+        registry, _ = client(problem(401, detail))
+        with pytest.raises(DeniedError) as caught:
+            registry.get("/x")
+        assert str(caught.value) == detail
+
+
 def test_a_limit_says_how_long_to_wait():
     waits = []
     registry, asked = client(problem(429, "slowly", **{"retry-after": "42"}), waits=waits)

@@ -43,3 +43,14 @@ def test_two_publishers_of_one_name_are_told_apart():
     with pytest.raises(ConfigError, match="one/kafka-extractor, two/kafka-extractor"):
         choose(parse_reference("kafka-extractor"), known)
     assert choose(parse_reference("two/kafka"), known) == "two/kafka-extractor"
+
+
+def test_who_finds_nothing_near_learns_where_to_look():
+    with pytest.raises(
+        NotFoundError, match=r"^there is no component zzz; look for it with: dteg search zzz$"
+    ):
+        choose(parse_reference("zzz"), [])
+    with pytest.raises(NotFoundError, match=r"zzz in dteg\.lock; there are: other/mail-loader$"):
+        choose(parse_reference("zzz"), ["other/mail-loader"], "dteg.lock")
+    with pytest.raises(NotFoundError, match=r"in dteg\.lock; there are: none$"):
+        choose(parse_reference("zzz"), [], "dteg.lock")

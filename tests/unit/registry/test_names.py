@@ -26,8 +26,8 @@ def test_different_names_have_different_skeletons():
 
 
 def test_ids_sort_by_time_and_differ():
-    ids = [new_id() for _ in range(500)]
-    assert len(set(ids)) == 500
+    ids = [new_id() for _ in range(500)]  # many of them within one millisecond
+    assert (len(set(ids)), ids) == (500, sorted(ids))
     assert all(len(each) == 26 for each in ids)
 
 

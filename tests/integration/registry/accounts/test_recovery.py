@@ -42,7 +42,7 @@ def registry(mongodb_url, tmp_path, mail):
 def settle(registry):
     """Wait until nothing is under way."""
     recovery = registry.services.accounts.recovery
-    for _ in range(500):
+    for _ in range(5000):
         if not recovery._waiting:
             return
         time.sleep(0.02)

@@ -32,7 +32,7 @@ def s3_url(tmp_path_factory):
     process = subprocess.Popen([sys.executable, "-c", code], stdout=log, stderr=log)
     try:
         url = f"http://127.0.0.1:{port}"
-        for _ in range(300):
+        for _ in range(1200):
             try:
                 urllib.request.urlopen(f"{url}/moto-api/data.json", timeout=5).close()
                 break

@@ -133,6 +133,39 @@ def test_a_crash_loses_only_what_came_after_the_last_flush(community, registry, 
     assert shown(community, registry)["total"] == 45
 
 
+def test_what_a_dead_process_has_noted_is_found(community, registry, downloads):
+    for agent in ["pip", "uv"] * 20:
+        downloads.count(COMPONENT, "1.0.0", agent)
+    registry.run(downloads.note())
+    downloads.count(COMPONENT, "1.0.0", "pip")
+    registry.run(downloads.note())
+    assert registry.run(registry.services.database["dl_daily"].count_documents({})) == 0
+    for _ in range(7):
+        downloads.count(COMPONENT, "1.0.0", "pip")
+    downloads._counter.__init__(downloads._store)  # killed, see above
+    registry.run(downloads.adopt())
+    assert shown(community, registry)["total"] == 0  # it may live
+    registry.clock.advance(minutes=31)
+    registry.run(downloads.adopt())
+    registry.run(downloads.refresh())
+    assert shown(community, registry)["total"] == 41
+    assert community.component()["downloads"]["total"] == 41
+    assert registry.run(registry.services.database["dl_notes"].count_documents({})) == 0
+
+
+def test_a_slow_process_that_is_taken_for_dead_counts_nothing_twice(community, registry, downloads):
+    for _ in range(3):
+        downloads.count(COMPONENT, "1.0.0", "pip")
+        registry.run(downloads.note())
+    registry.clock.advance(minutes=31)
+    registry.run(downloads.adopt())
+    downloads.count(COMPONENT, "1.0.0", "pip")
+    registry.run(downloads.note())
+    registry.run(downloads.write())
+    assert community.ask("", "GET", f"{PATH}/downloads").json()["total"] == 4
+    assert registry.run(registry.services.database["dl_notes"].count_documents({})) == 0
+
+
 def test_a_stop_writes_the_rest(community, registry, downloads):
     downloads.count(COMPONENT, "1.0.0", "pip")
     registry.run(downloads.stop())

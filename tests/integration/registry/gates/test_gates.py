@@ -53,18 +53,18 @@ def test_a_worker_that_lost_its_job_changes_nothing_any_more(registry, publisher
     def before(gate):
         if gate == "security":
             slow_is_in.set()
-            assert go_on.wait(30)
+            assert go_on.wait(120)
 
     slow = KnownProver({"security": "failed"}, before=before)
     registry.services.gates.prover = slow
     import asyncio
 
     late = asyncio.run_coroutine_threadsafe(registry.services.gates.run_next("slow", 3600), registry.loop)
-    assert slow_is_in.wait(30)
+    assert slow_is_in.wait(120)
     registry.clock.advance(hours=2)
     assert run_gates(registry, KnownProver(), "quick") == 1
     go_on.set()
-    late.result(60)
+    late.result(120)
     progress = registry.request("GET", f"{api(answer['url'])}/gates").json()
     assert progress["state"] == "listed"
     assert {each["status"] for each in progress["results"]} == {"passed"}

@@ -47,7 +47,9 @@ def test_a_quarantined_release_is_in_no_feed(community, registry):
 def test_an_unchanged_feed_is_not_sent_again(community, registry):
     first = registry.request("GET", "/feed.atom")
     assert "max-age=300" in first.headers["cache-control"]
-    again = httpx.get(f"{registry.url}/api/v1/feed.atom", headers={"If-None-Match": first.headers["etag"]})
+    again = httpx.get(
+        f"{registry.url}/api/v1/feed.atom", headers={"If-None-Match": first.headers["etag"]}, timeout=60
+    )
     assert (again.status_code, again.content) == (304, b"")
 
 
