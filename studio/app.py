@@ -3,10 +3,11 @@
 import inspect
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from itertools import chain
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import Response
 
 from dteg import __version__
@@ -58,7 +59,8 @@ def create_app(settings: StudioSettings, services: Services | None = None) -> Fa
     app.state.services = services
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     add_handlers(app, CODES)
-    long = _include(app)
+    routes, long = _routes()
+    app.router.routes.extend(routes.routes)
     pages.install(app, kit().assets, _error_page, _FOR_PROGRAMS)
     add_middleware(app, StudioSurroundings(services, long))
     refuse_undeclared(app, but=[STATIC])
@@ -71,18 +73,22 @@ def describe(app: FastAPI) -> dict[str, Any]:
     return openapi.describe(app, {"token": _TOKEN}, [{"token": []}])
 
 
-def _include(app: FastAPI) -> tuple[str, ...]:
-    """Add the routes of all concepts; return the patterns of the paths that take long."""
-    long: list[str] = []
+@cache
+def _routes() -> tuple[APIRouter, tuple[str, ...]]:
+    """Return the routes of all concepts, and the patterns of the paths that take long.
+
+    They know no services, so all apps of a process share them: FastAPI takes long to read their parameters.
+    """
+    router, long = APIRouter(), list[str]()
     for concept in ("health", *CONCEPTS):
         routes, concept_pages = part_of(concept, "routes"), part_of(concept, "pages")
         if routes is not None:
-            app.include_router(routes.router, prefix="" if concept == "health" else API)
+            router.include_router(routes.router, prefix="" if concept == "health" else API)
         if concept_pages is not None:
-            app.include_router(concept_pages.router, include_in_schema=False)
+            router.include_router(concept_pages.router, include_in_schema=False)
         for module in (routes, concept_pages):
             long.extend(getattr(module, "LONG", ()))
-    return tuple(long)
+    return router, tuple(long)
 
 
 def _workers(services: Services) -> list[Worker]:

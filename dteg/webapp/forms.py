@@ -1,5 +1,6 @@
 """What browsers send: whether it comes from our own pages, and what is wrong with it field by field."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -15,6 +16,8 @@ CSRF_HEADER = "X-CSRF-Token"
 CSRF_FIELD = "csrf"
 ModelT = TypeVar("ModelT", bound=BaseModel)
 _SECRETS = ("password", "current_password", "csrf")
+# What a message about a file or a table begins with.
+_FILE = re.compile(r"\S+\.\w+[:\s(]")
 _SAID = {
     "missing": "{name}: fill this in.",
     "string_too_short": "{name}: write at least {min_length} characters.",
@@ -96,5 +99,9 @@ def refusal(error: DtegError) -> str:
         raise error
     if isinstance(error, ConfigError):
         return "; ".join(str(each) for each in error.problems)
-    text = str(error)
-    return text[:1].upper() + text[1:]
+    return sentence(str(error))
+
+
+def sentence(text: str) -> str:
+    """Return a message with a capital letter, unless it begins with the name of a file, which stays as it is."""
+    return text if _FILE.match(text) else text[:1].upper() + text[1:]

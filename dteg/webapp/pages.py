@@ -116,9 +116,13 @@ class _AsPage:
             here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
             headers = {"Cache-Control": "no-store"}
             return RedirectResponse(f"/login?{urlencode({'next': here})}", 303, headers)
+        detail = problem["detail"]
+        if detail == "Not Found" or any(each.startswith("path.") for each in problem.get("problems", [])):
+            # An address that fits no name of a thing leads nowhere, for people.
+            status, detail = 404, "no page has this address"
         page = self._show(
             request, status=status, code=status, heading=_TITLES.get(status, "That did not work"),
-            detail=problem["detail"], problems=problem.get("problems", []),
+            detail=detail, problems=problem.get("problems", []) if status != 404 else [],
             number=getattr(request.state, "request_id", ""),
         )  # fmt: skip
         for name in _KEPT_HEADERS:

@@ -80,7 +80,7 @@ def summary(services: Services) -> Summary:
             Line(each.message.split("\n", 1)[0], "/alerts", each.severity.value, _TONES.get(each.severity, ""))
             for each in worst
         ),
-        empty="" if found else "Nothing is going on.",
+        empty="" if found else "Nothing is going on. See who would be told.",
         tone="bad" if any(each.severity.rank >= Severity.ERROR.rank for each in free) else "",
     )  # fmt: skip
 

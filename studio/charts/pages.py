@@ -26,6 +26,7 @@ from studio.access import Principal, Scope, allow
 from studio.charts import forms
 from studio.rendering import Line, Posted, Summary, show
 from studio.services import Services, services_of
+from studio.two_tabs import changed_by, is_outdated
 
 NAVIGATION = ("Charts", "/charts")
 DONE = {
@@ -125,14 +126,19 @@ def chart_page(request: Request, who: Reader, slug: ChartSlug) -> Response:
 @router.get("/{slug}/edit")
 def edit(request: Request, who: Writer, slug: ChartSlug) -> Response:
     """The form of a chart."""
-    spec = services_of(request).charts.get(slug, who.sees).spec
-    return _form(request, who, FormState(forms.form_of(spec)), slug)
+    chart = services_of(request).charts.get(slug, who.sees)
+    given = {**forms.form_of(chart.spec), "since": chart.updated_at.isoformat()}
+    return _form(request, who, FormState(given), slug)
 
 
 @router.post("/{slug}/edit")
 def change(request: Request, who: Writer, slug: ChartSlug, form: Posted) -> Response:
     """Change a chart, or only show what it would be."""
-    services_of(request).charts.get(slug, who.sees)
+    chart = services_of(request).charts.get(slug, who.sees)
+    if form.get("do") != "preview" and is_outdated(form, chart.updated_at):
+        problem = f"{changed_by(chart)}. Look at it in another tab; save again to put yours in its place."
+        known = {**form, "slug": slug, "since": chart.updated_at.isoformat()}
+        return _form(request, who, state(known, problem=problem), slug, 409)
     return _save(request, who, {**form, "slug": slug}, slug)
 
 
@@ -156,7 +162,7 @@ def summary(services: Services) -> Summary:
     found = services.charts.charts(Visible())
     lines = tuple(Line(each.title, f"/charts/{each.slug}", each.spec.type.value) for each in found[:5])
     figures = (("charts", str(len(found))),) if found else ()
-    return Summary("Charts", "/charts", figures, lines, "Draw a dataset: Charts, Draw a chart.")
+    return Summary("Charts", "/charts", figures, lines, "Draw the numbers of a dataset.")
 
 
 def _save(request: Request, who: Principal, form: dict[str, str], slug: str) -> Response:

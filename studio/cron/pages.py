@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from dteg.core.control import session
 from dteg.core.errors import DtegError
 from dteg.core.schedules import describe
-from dteg.cron.actions import Actions, action_text, parse_action
+from dteg.cron.actions import FORMS, action_text, parse_action
 from dteg.cron.models import CronJob, JobState, NewCronJob, RunState
 from dteg.pipelines.plan import pipeline_files
 from dteg.webapp.forms import read, refusal, state
@@ -133,7 +133,7 @@ def summary(services: Services) -> Summary:
         Line(f"{job.id}: {job.problem.splitlines()[0]}", f"/cron/jobs/{job.id}", "broken", "bad")
         for job in broken[:2]
     ]
-    lines += [Line(job.id, f"/cron/jobs/{job.id}", f"{job.next_at:%b %d %H:%M}") for job in coming[:3]]
+    lines += [Line(job.id, f"/cron/jobs/{job.id}", f"{job.next_at:%b %d %H:%M} UTC") for job in coming[:3]]
     figures = (("jobs", str(len(found))), ("on", str(len(on)))) if found else ()
     return Summary(
         "Cron jobs",
@@ -149,7 +149,7 @@ def _form(request: Request, form: FormState, status: int = 200) -> Response:
     schedule, timezone = form.value("schedule", "0 2 * * *"), form.value("timezone", "UTC")
     services = services_of(request)
     return show(
-        request, "cron_new.html", status=status, form=form, forms=[each for each in Actions.FORMS if each.available],
+        request, "cron_new.html", status=status, form=form, forms=FORMS,
         pipelines=[path.stem for path in pipeline_files(services.project)], databases=_databases(services),
         **_preview(request, schedule, timezone),
     )  # fmt: skip
@@ -159,7 +159,7 @@ def _action_words(form: Mapping[str, str]) -> list[str]:
     """Return the action that the fields of the form describe."""
     kind = form.get("kind", "")
     words = kind.split()
-    for each in Actions.FORMS:
+    for each in FORMS:
         if " ".join(each.words) == kind:
             words += [form.get("subject", "")] if each.argument else []
             for option, value in each.options.items():

@@ -1,5 +1,6 @@
 """Dashboards in the browser."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -13,16 +14,19 @@ from starlette.datastructures import UploadFile
 from dteg.charts.drawing import freshness_of
 from dteg.charts.models import SLUG, Chart, ChartType, Drawing, Freshness
 from dteg.charts.picture import cell_text
+from dteg.charts.reading import columns_of
 from dteg.core.errors import DtegError
-from dteg.dashboards.models import PERIODS, DashboardFilter, DashboardSpec, Tile
+from dteg.dashboards.models import PERIODS, Dashboard, DashboardFilter, DashboardSpec, Tile
 from dteg.webapp.forms import read, refusal, state
 from dteg.webapp.pages import go
 from dteg.webkit import FormState, render_markdown
+from dteg.webkit.formats import plural
 from studio.access import Principal, Scope, allow
 from studio.dashboards import forms
 from studio.dashboards.routes import values_of
 from studio.rendering import Line, Posted, Summary, show
 from studio.services import Services, services_of
+from studio.two_tabs import changed_by, is_outdated
 
 NAVIGATION = ("Dashboards", "/dashboards")
 DONE = {
@@ -114,24 +118,32 @@ def dashboard_page(request: Request, who: Reader, slug: Slug) -> Response:
 @router.get("/{slug}/edit")
 def edit(request: Request, who: Writer, slug: Slug) -> Response:
     """The form of a dashboard."""
-    spec = services_of(request).dashboards.get(slug, who.sees).spec
-    return _editor(request, who, spec, FormState(forms.form_of(spec)))
+    board = services_of(request).dashboards.get(slug, who.sees)
+    return _editor(request, who, board, FormState(forms.form_of(board.spec)))
 
 
 @router.post("/{slug}/edit")
 def change(request: Request, who: Writer, slug: Slug, form: Posted) -> Response:
     """Change a dashboard; each button of the form saves it."""
     service = services_of(request).dashboards
-    before = service.get(slug, who.sees).spec
+    board = service.get(slug, who.sees)
+    if is_outdated(form, board.updated_at):
+        # The form names tiles by their place: on another dashboard they would be other tiles.
+        problem = (
+            f"{changed_by(board)}. The tiles are shown as they are now, without what was moved on this page; save again to"
+            " keep the rest of what is written here."
+        )
+        return _editor(request, who, board, state(form, problem=problem), 409)
+    before = board.spec
     charts = {each.slug: each for each in service.charts.charts(who.sees)}
     spec, errors = read(DashboardSpec, forms.values_of(form, before, charts))
     if spec is None:
         problem = errors.pop("", "").removeprefix(": Value error, ")
-        return _editor(request, who, before, state(form, errors, problem), 422)
+        return _editor(request, who, board, state(form, errors, problem), 422)
     try:
         service.save(spec, replace=True, who=who.name, sees=who.sees)
     except DtegError as error:
-        return _editor(request, who, before, state(form, problem=refusal(error)), 422)
+        return _editor(request, who, board, state(form, problem=refusal(error)), 422)
     back = f"/dashboards/{slug}/edit" if form.get("do", "save") != "save" else f"/dashboards/{slug}"
     return go(back, "dashboard-saved")
 
@@ -153,10 +165,11 @@ def summary(services: Services) -> Summary:
     """Say what the home page says of dashboards: of those that are for everybody."""
     found = [each for each in services.dashboards.dashboards() if not each.spec.roles]
     lines = tuple(
-        Line(each.title, f"/dashboards/{each.slug}", f"{len(each.spec.tiles)} tiles") for each in found[:5]
+        Line(each.title, f"/dashboards/{each.slug}", plural(len(each.spec.tiles), "tile"))
+        for each in found[:5]
     )
     figures = (("dashboards", str(len(found))),) if found else ()
-    return Summary("Dashboards", "/dashboards", figures, lines, "Put charts on a page: Dashboards, Make one.")
+    return Summary("Dashboards", "/dashboards", figures, lines, "Put charts, numbers and texts on a page.")
 
 
 def _list(request: Request, who: Principal, form: FormState | None = None) -> Response:
@@ -232,15 +245,31 @@ def _filter(
     return {
         "name": f"f{number}", "type": each.type, "title": each.title or each.field.replace("_", " "), "chosen": chosen,
         "low": low, "high": high, "options": options,
+        "is_date": each.type == "range" and _is_day(low, high) and _is_time(service, spec, each.field, who),
     }  # fmt: skip
 
 
+def _is_time(service: Any, spec: DashboardSpec, field: str, who: Principal) -> bool:
+    """Return whether a filter is about times: those of the first dataset with that column."""
+    for dataset in sorted({each.spec.source.dataset for each in service.shown(spec, who.sees)}):
+        for column in columns_of(service.project, dataset):
+            if column.name == field:
+                return column.kind == "time"
+    return False
+
+
+def _is_day(*texts: str) -> bool:
+    """Return whether a field for days can show all of these; the text of another one would be lost in it."""
+    return all(re.fullmatch(r"(\d{4}-\d{2}-\d{2})?", text) for text in texts)
+
+
 def _editor(
-    request: Request, who: Principal, spec: DashboardSpec, form: FormState, status: int = 200
+    request: Request, who: Principal, board: Dashboard, form: FormState, status: int = 200
 ) -> Response:
     service = services_of(request).dashboards
     charts = service.charts.charts(who.sees)
     return show(
-        request, "dashboards_edit.html", status=status, spec=spec, form=form, charts=charts,
+        request, "dashboards_edit.html", status=status, spec=board.spec, form=form, charts=charts,
         titles={each.slug: each.title for each in charts}, filters=forms.filter_rows(form.given),
+        since=board.updated_at.isoformat(),
     )  # fmt: skip

@@ -114,11 +114,16 @@ def dashboard_png(
 
 
 def values_of(request: Request) -> dict[str, list[str]]:
-    """Return what is chosen in the filters: `f0`, `f1` and so on of the query."""
+    """Return what is chosen in the filters: `f0`, `f1` and so on of the query; a span also as `f0_from` and `f0_to`."""
     found: dict[str, list[str]] = {}
     for name, value in request.query_params.multi_items():
         if name[:1] == "f" and name[1:].isdecimal() and len(name) <= 3:
             found.setdefault(name, []).append(value[:1000])
+    for name in request.query_params:
+        number, _, end = name.partition("_")
+        if number[:1] == "f" and number[1:].isdecimal() and len(number) <= 3 and end in ("from", "to"):
+            ends = [request.query_params.get(f"{number}_{each}", "").strip()[:500] for each in ("from", "to")]
+            found[number] = ["..".join(ends) if any(ends) else ""]
     return found
 
 

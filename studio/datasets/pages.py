@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Path, Query, Request
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 
 from dteg.core.durations import describe_duration
 from dteg.core.errors import ConflictError, DtegError
@@ -25,6 +25,7 @@ from studio.cells import cell_text, number_columns
 from studio.datasets import builder
 from studio.datasets.seeing import ONLY_SEEN
 from studio.rendering import Line, Posted, Summary, show
+from studio.row_filter import HOWS, plain_refusal, sort_address, with_chosen
 from studio.services import Services, services_of
 
 NAVIGATION = ("Datasets", "/datasets")
@@ -59,9 +60,9 @@ def summary(services: Services) -> Summary:
     bad = [each for each in found if each.problem]
     stale = [each for each in found if each.stale and not each.problem]
     rest = [each for each in found if not each.problem and not each.stale and each.live]
-    lines = [Line(each.slug, _path(each.slug), str(_word(each)), "bad") for each in bad[:3]]
-    lines += [Line(each.slug, _path(each.slug), "stale", "warn") for each in stale[:2]]
-    lines += [Line(each.slug, _path(each.slug), f"{_rows(each)} rows") for each in rest]
+    lines = [Line(each.title or each.slug, _path(each.slug), str(_word(each)), "bad") for each in bad[:3]]
+    lines += [Line(each.title or each.slug, _path(each.slug), "stale", "warn") for each in stale[:2]]
+    lines += [Line(each.title or each.slug, _path(each.slug), f"{_rows(each)} rows") for each in rest]
     figures = (("datasets", str(len(found))), ("stale", str(len(stale)))) if found else ()
     return Summary(
         "Datasets", "/datasets", figures, tuple(lines[:5]),
@@ -89,18 +90,23 @@ def one(
     """One dataset: how it is, its rows, its generations and its definition."""
     service = services_of(request).datasets
     dataset = service.get(slug)
+    query = {name: text for name, text in (("where", where), ("order", order)) if text}
+    if dataset.live and request.query_params.get("column"):
+        chosen = with_chosen(where, request.query_params, dataset.live.columns)
+        return RedirectResponse(f"{_path(slug)}?{urlencode({**query, 'where': chosen})}#rows", 303)
     rows, problem = None, ""
     if dataset.live:
         try:
             rows = service.rows(slug, PAGE_ROWS, offset, where, order)
         except DtegError as error:
-            problem = refusal(error)
-    query = {name: text for name, text in (("where", where), ("order", order)) if text}
+            problem = plain_refusal(refusal(error))
     return show(
         request, "datasets_one.html", dataset=dataset, rows=rows, problem=problem, where=where, order=order,
         pages=_pages(slug, rows, query, offset), numbers=number_columns(rows.columns if rows else ()), shown=cell_text,
         generations=service.generations(slug, SHOWN_GENERATIONS), yaml=service.export(slug), links=_links(slug),
-        when=describe(dataset.schedule) if dataset.schedule else "", poll=_poll(dataset, begun, 0), **_words(),
+        when=_when(dataset), poll=_poll(dataset, begun, 0), hows=HOWS,
+        export_query=urlencode({"order_by" if name == "order" else name: text for name, text in query.items()}),
+        sort_url=sort_address(_path(slug), {"where": where} if where else {}, "order"), **_words(),
     )  # fmt: skip
 
 
@@ -188,7 +194,14 @@ def _words() -> dict[str, Any]:
 
 
 def _age(seconds: float) -> str:
-    return describe_duration(timedelta(seconds=seconds))
+    return describe_duration(timedelta(seconds=seconds)).replace(".0 ", " ")
+
+
+def _when(dataset: Dataset) -> str:
+    """Say when it is refreshed, and by which clock; "" if by hand."""
+    if not dataset.schedule:
+        return ""
+    return f"{describe(dataset.schedule)} ({(dataset.spec.get('cache') or {}).get('timezone') or 'UTC'})"
 
 
 def _word(dataset: Dataset) -> str:

@@ -23,6 +23,7 @@ from dteg.tables.uploads import Uploads
 from dteg.webapp.forms import refusal, state
 from dteg.webapp.pages import go
 from dteg.webkit import FormState
+from dteg.webkit.formats import plural
 from studio.access import Principal, Scope, allow
 from studio.dictionaries.creation import HAND_COLUMNS, new_of, prefilled
 from studio.dictionaries.grid import (
@@ -81,7 +82,7 @@ def summary(services: Services) -> Summary:
     """Say what the home page says of dictionaries."""
     found = services.dictionaries.dictionaries()
     newest = sorted(found, key=lambda each: each.changed_at, reverse=True)[:5]
-    lines = tuple(Line(each.title, f"/dictionaries/{each.slug}", f"{each.rows:,}") for each in newest)
+    lines = tuple(Line(each.title, f"/dictionaries/{each.slug}", plural(each.rows, "row")) for each in newest)
     return Summary(
         "Dictionaries", "/dictionaries", (("dictionaries", f"{len(found)}"),), lines,
         "Make the first one: codes and their names, looked up in datasets.",

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 
 from dteg.core.errors import DtegError, InputError, NotFoundError
 from dteg.metadata.ask import Answer
-from dteg.metadata.models import Verdict
+from dteg.metadata.reports import Verdict
 from dteg.metadata.service import Metadata
 from dteg.webapp.forms import refusal, state
 from dteg.webapp.pages import go

@@ -15,16 +15,9 @@ from pydantic import BaseModel, Field
 from dteg.core.errors import NotFoundError
 from dteg.metadata.ask import MAX_QUESTION, Answer
 from dteg.metadata.client import MetadataClient
-from dteg.metadata.models import (
-    CacheManifest,
-    CollectReport,
-    Example,
-    QualityReport,
-    SuggestReport,
-    TableDocument,
-    Verdict,
-    sha256,
-)
+from dteg.metadata.client.documents import sha256
+from dteg.metadata.models import CacheManifest, Example, TableDocument
+from dteg.metadata.reports import CollectReport, QualityReport, SuggestReport, Verdict
 from dteg.metadata.service import Metadata
 from dteg.metadata.store import open_store
 from studio.access import Scope, allow

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from dteg.core.errors import DtegError, NotFoundError
 from dteg.normalize.decompose import exceptions_name
 from dteg.normalize.service import NormalizeRequest, NormalizeResult
-from dteg.tables.requests import checked
+from dteg.tables.requests import checked, settings_in
 from dteg.webapp.forms import refusal, state
 from dteg.webapp.pages import go
 from dteg.webkit import FormState
@@ -25,7 +25,8 @@ LONG = (r"/normalize", r"/normalize/[0-9a-f]+")
 router = APIRouter(prefix="/normalize")
 _WRITE = [allow(Scope.WRITE)]
 SHOWN_REFUSED = 12
-_OPTIONS = ("form", "lists", "determinants", "name")
+_OPTIONS = ("form", "lists", "determinants", "name", "encoding", "delimiter", "sheet", "records_path")
+_OF_FILE = _OPTIONS[4:]
 FORMS = [("3NF", "Third normal form"), ("BCNF", "Boyce-Codd normal form")]
 DETERMINANTS = [
     ("1", "one column"),
@@ -33,8 +34,8 @@ DETERMINANTS = [
     ("3", "up to three columns: slower, and finds more by chance"),
 ]
 LISTS = [
-    ("sure", "lists with ; or | and columns such as phone1, phone2 become tables"),
-    ("all", "lists with commas too"),
+    ("sure", "become tables where they can be nothing else: red; new, or phone1, phone2"),
+    ("all", "all with commas, and all numbered columns, too"),
     ("none", "leave them as they are"),
 ]
 
@@ -50,13 +51,13 @@ async def upload(request: Request, form: Posted) -> Response:
     """Take a file in, and lead to its tables."""
     sent = await request.form()
     try:
-        wanted = _wanted(form)
+        _wanted(form)  # what is wrong is said before the file is sent
         made = await require_file(services_of(request).project, sent)
     except DtegError as error:
         return _form(request, state(form, problem=refusal(error)))
     finally:
         await sent.close()
-    return go(f"/normalize/{made.id}?{urlencode({name: str(getattr(wanted, name)) for name in _OPTIONS})}")
+    return go(f"/normalize/{made.id}?{urlencode({name: form[name] for name in _OPTIONS if form.get(name)})}")
 
 
 @router.get("/{upload_id}", dependencies=_WRITE)
@@ -82,7 +83,9 @@ def load(request: Request, upload_id: UploadId, form: Posted) -> Response:
 
 
 def _wanted(values: Mapping[str, str]) -> NormalizeRequest:
-    return checked(NormalizeRequest, **{name: values[name] for name in _OPTIONS if values.get(name)})
+    given = {name: values[name] for name in _OPTIONS if values.get(name)}
+    options = settings_in([f"{name}={given.pop(name)}" for name in _OF_FILE if name in given])
+    return checked(NormalizeRequest, **given, options=options)
 
 
 def _look(request: Request, upload_id: str, values: Mapping[str, str], problem: str = "") -> Response:

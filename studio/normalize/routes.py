@@ -1,5 +1,6 @@
 """Flat files taken apart over HTTP: a file is sent first (`POST /tables/uploads`)."""
 
+import dataclasses
 import tempfile
 import threading
 import zipfile
@@ -9,7 +10,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import FileResponse
 
-from dteg.core.errors import ConfigError, NotFoundError, UnavailableError
+from dteg.core.errors import ConfigError, DtegError, NotFoundError, UnavailableError
 from dteg.normalize.service import Normalizer, NormalizeRequest, NormalizeResult
 from dteg.tables.uploads import Uploads
 from studio.access import Scope, allow
@@ -72,8 +73,26 @@ def run(
             asked = wanted.model_copy(update={"out": str(out)})
             result = Normalizer.of(services.project).run(asked, str(source.folder / source.path))
             return result.model_copy(update={"out": "", "archive": _packed(services, out)})
+    except DtegError as error:
+        raise _without_folder(error, source.folder) from None
     finally:
         _turn.release()
+
+
+def _without_folder(error: DtegError, folder: FilePath) -> DtegError:
+    """Return an error that names the file as it was sent, not where it lies on the server."""
+    place = f"{folder}/"
+    if isinstance(error, ConfigError):
+        return ConfigError(
+            [
+                dataclasses.replace(
+                    each, file=each.file.replace(place, ""), message=each.message.replace(place, "")
+                )
+                for each in error.problems
+            ]
+        )
+    error.args = (str(error).replace(place, ""),)
+    return error
 
 
 def _packed(services: Services, folder: FilePath) -> str:

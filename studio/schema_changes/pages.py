@@ -143,7 +143,8 @@ def summary(services: Services) -> Summary:
         for each in breaks[:3]
     ]
     lines += [
-        Line(each.summary, f"/schema-changes/events/{each.id}", f"{each.at:%m-%d %H:%M}") for each in newest
+        Line(each.summary, f"/schema-changes/events/{each.id}", f"{each.at.day} {each.at:%b %H:%M} UTC")
+        for each in newest
     ]
     bad = bool(breaks) or any(each.state != "on" for each in listening_)
     return Summary(

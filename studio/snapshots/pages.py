@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from markupsafe import Markup
 
 from dteg.core.errors import ConfigError, DtegError
-from dteg.datasets import Dataset
+from dteg.datasets.models import Dataset
 from dteg.snapshots.dims import by_words
 from dteg.snapshots.models import Dims, Forecast, ForecastState, Point, Series, Trend
 from dteg.snapshots.service import Snapshots

@@ -11,6 +11,7 @@ from dteg.sources.kinds import KINDS, SourceKind
 from dteg.sources.models import NewSource
 from dteg.webapp.forms import read, refusal
 from dteg.webkit import SchemaField, fields_of, read_config
+from studio.sources import connecting
 
 PREFIX = "option_"
 _MODES = {"fdw": "read where they are", "staged": "copied into the warehouse"}
@@ -61,9 +62,11 @@ def new_source(kind: SourceKind, form: Mapping[str, str]) -> tuple[NewSource | N
     options, problems = read_config(fields(kind), given)
     errors = {PREFIX + name: text for name, text in problems.items()}
     errors |= option_errors(kind, options)
+    url, wrong_url = connecting.url_of(kind, form)
+    errors |= wrong_url
     values: dict[str, Any] = {
         "slug": form.get("slug", ""), "kind": kind.kind, "title": form.get("title", ""),
-        "url": SecretStr(form.get("url", "")), "mode": form.get("mode") or "auto", "options": options,
+        "url": SecretStr(url), "mode": form.get("mode") or "auto", "options": options,
         "tables": [line.strip() for line in form.get("tables", "").splitlines() if line.strip()],
     }  # fmt: skip
     new, wrong = read(NewSource, values)

@@ -19,7 +19,7 @@ from studio.access import Scope, allow
 from studio.cells import cell_text, number_columns
 from studio.rendering import Line, Posted, Summary, show
 from studio.services import Services, services_of
-from studio.sources import forms
+from studio.sources import connecting, forms
 from studio.sources.routes import Slug
 from studio.uploads import keep_file
 
@@ -57,7 +57,7 @@ def summary(services: Services) -> Summary:
         "/sources",
         figures,
         lines,
-        "Connect another database or a file: add a source.",
+        "Connect another database or a file.",
         "bad" if bad else "",
     )
 
@@ -209,17 +209,18 @@ def _form(
         request, "sources_new.html", status=status, kind=chosen, form=form, fields=forms.fields(chosen),
         modes=forms.modes(chosen), hidden=forms.hidden(chosen), prefix=forms.PREFIX, probe=probe,
         changes=form.value("replace"), uploads=forms.takes_file(chosen),
-        opened=any(name.startswith(forms.PREFIX) for name in form.errors),
+        opened=any(name.startswith(forms.PREFIX) for name in form.errors), port=connecting.default_port(chosen),
     )  # fmt: skip
 
 
 def _state(
     form: dict[str, str], kind: Any, errors: dict[str, str] | None = None, problem: str = ""
 ) -> FormState:
-    """Return a form to be shown again: without its passwords, which may be in the URL."""
-    secret = {"url", *(forms.PREFIX + name for name in forms.hidden(kind))}
+    """Return a form to be shown again: its passwords, which may be in the URL, only sealed."""
+    secret = {connecting.URL, connecting.PASSWORD, *(forms.PREFIX + name for name in forms.hidden(kind))}
     given = {name: text for name, text in form.items() if name not in secret or text.startswith("secret://")}
-    return state(given, errors, problem)
+    url, _ = connecting.url_of(kind, form)
+    return state({**given, connecting.SEALED: connecting.seal(url)}, errors, problem)
 
 
 def _given(source: Source) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from itertools import groupby
 from typing import Annotated, Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import RedirectResponse, Response
@@ -27,10 +27,12 @@ from dteg.tokens.visible import Visible
 from dteg.webapp.forms import refusal, state
 from dteg.webapp.pages import go
 from dteg.webkit import FormState
+from dteg.webkit.formats import plural
 from studio.access import Principal, Scope, allow
 from studio.cells import cell_text, number_columns
 from studio.datasets.seeing import ONLY_SEEN_TABLES, closed_tables
 from studio.rendering import Line, Posted, Summary, show
+from studio.row_filter import HOWS, plain_refusal, sort_address, with_chosen
 from studio.services import Services, services_of
 from studio.tables.downloads import download
 from studio.tables.jobs import jobs_of
@@ -57,13 +59,13 @@ def summary(services: Services) -> Summary:
         (each for each in found.items if each.table not in closed), key=lambda each: -each.bytes
     )[:5]
     lines = tuple(
-        Line(each.table, f"/tables/{each.table}", _rows(each.rows, exact=each.rows_are_exact))
+        Line(each.table, f"/tables/{each.table}", _rows(each.rows, exact=each.rows_are_exact, unit=True))
         for each in largest
     )
     more = "+" if found.next else ""
     return Summary(
         "Tables", "/tables", (("tables and views", f"{len(found.items)}{more}"),), lines,
-        "Make the first one from a file: Tables, Make a table.",
+        "Make the first one from a file.",
     )  # fmt: skip
 
 
@@ -77,7 +79,10 @@ def tables(
     shown = [each for each in found.items if each.table not in closed]
     groups = [(name, list(each)) for name, each in groupby(shown, key=lambda item: item.table.split(".")[0])]
     following = f"/tables?{urlencode({'schema': schema, 'after': found.next})}" if found.next else ""
-    return show(request, "tables_list.html", groups=groups, schema=schema, following=following, count=_rows)
+    return show(
+        request, "tables_list.html", groups=groups, schema=schema, following=following, count=_rows,
+        total=len(shown),
+    )  # fmt: skip
 
 
 @router.get("/upload", dependencies=_WRITE)
@@ -141,6 +146,10 @@ def table(request: Request, table: _Table, where: str = "", order_by: str = "", 
     """One table: its columns and its rows."""
     service = services_of(request).tables
     detail = service.get(_dotted(table))
+    query = {name: text for name, text in (("where", where), ("order_by", order_by)) if text}
+    if request.query_params.get("column"):
+        where = with_chosen(where, request.query_params, detail.columns)
+        return _to_rows(detail.table, {**query, "where": where})
     rows, problem = None, ""
     try:
         wanted = checked(
@@ -153,13 +162,13 @@ def table(request: Request, table: _Table, where: str = "", order_by: str = "", 
         )
         rows = service.read(wanted)
     except DtegError as error:
-        problem = refusal(error)
-    query = {name: text for name, text in (("where", where), ("order_by", order_by)) if text}
+        problem = plain_refusal(refusal(error))
     return show(
         request, "tables_table.html", status=422 if problem else 200, table=detail, rows=rows, problem=problem,
         where=where, order_by=order_by, after=after, pages=_pages(detail.table, rows, query, after),
         shown=cell_text, numbers=number_columns(rows.columns if rows else ()), count=_rows(detail.rows, exact=detail.rows_are_exact),
-        formats=EXPORT_FORMATS, export_query=urlencode(query),
+        formats=EXPORT_FORMATS, export_query=urlencode(query), hows=HOWS, begin=_begin(detail.table),
+        sort_url=sort_address(f"/tables/{quote(detail.table)}", {"where": where} if where else {}, "order_by"),
     )  # fmt: skip
 
 
@@ -192,6 +201,19 @@ def delete(request: Request, table: _Table, _form: Posted) -> Response:
     except DtegError as error:
         return _delete_page(request, table, refusal(error))
     return go("/tables", "table-deleted")
+
+
+def _begin(table: str) -> str:
+    """Return what the page of a new dataset is asked to begin with; "" for what only a source or nobody reads."""
+    schema, _, name = table.partition(".")
+    if schema in ("ds", "dict"):
+        return urlencode({"dataset" if schema == "ds" else "dictionary": name})
+    return "" if schema.startswith(("src_", "ds_")) else urlencode({"source": "warehouse", "table": table})
+
+
+def _to_rows(table: str, query: Mapping[str, str]) -> Response:
+    """Lead to the rows that were chosen: the address then holds the condition itself."""
+    return RedirectResponse(f"/tables/{quote(table)}?{urlencode(query)}#rows", 303)
 
 
 def _delete_page(request: Request, table: str, problem: str = "") -> Response:
@@ -275,8 +297,9 @@ def _pages(table: str, rows: Rows | None, query: dict[str, str], after: int) -> 
     return found
 
 
-def _rows(rows: int | None, *, exact: bool) -> str:
+def _rows(rows: int | None, *, exact: bool, unit: bool = False) -> str:
     """Return a number of rows for people."""
     if rows is None:
         return ""
-    return f"{rows:,}" if exact else f"about {rows:,}"
+    number = plural(rows, "row") if unit else f"{rows:,}"
+    return number if exact else f"about {number}"

@@ -19,9 +19,16 @@ const problemOf = (line) => {
   return found ? { path: found[1], message: found[2] } : { path: "", message: line };
 };
 
+// Somebody who has logged in again in another tab goes on here: what is asked with a login carries its own token.
+const csrfOfPage = async () => {
+  const page = new DOMParser().parseFromString(await (await fetch(location.href)).text(), "text/html");
+  return page.getElementById("builder")?.dataset.csrf ?? "";
+};
+
 /** Return functions that ask; each takes an `AbortSignal` last. */
-export const makeApi = (csrf) => {
-  const ask = async (method, path, body, signal) => {
+export const makeApi = (first) => {
+  let csrf = first;
+  const ask = async (method, path, body, signal, again = true) => {
     const headers = { Accept: "application/json", "X-CSRF-Token": csrf };
     if (body !== undefined) headers["Content-Type"] = "application/json";
     let answer;
@@ -32,6 +39,16 @@ export const makeApi = (csrf) => {
       throw new Refused(0, { detail: "The studio cannot be reached. Is it still running?" });
     }
     const told = (answer.headers.get("content-type") ?? "").includes("json") ? await answer.json() : {};
+    if (answer.status === 401) {
+      throw new Refused(401, { ...told, detail: "Your login has ended. Log in in another tab and save again here: nothing is lost." });
+    }
+    if (answer.status === 403 && again) {
+      const renewed = await csrfOfPage();
+      if (renewed && renewed !== csrf) {
+        csrf = renewed;
+        return ask(method, path, body, signal, false);
+      }
+    }
     if (!answer.ok) throw new Refused(answer.status, told);
     return told;
   };

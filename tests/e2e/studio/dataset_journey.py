@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import pymysql
 from playwright.sync_api import Page, expect
@@ -84,12 +84,16 @@ class DatasetJourney:
         self._go("Sources")
         page.get_by_role("button", name="Add a source").first.click()
         page.get_by_role("link", name=re.compile(kind)).click()
-        page.get_by_label("Name", exact=True).fill(slug)
         page.get_by_label("Title", exact=True).fill(title)
-        page.get_by_label("URL", exact=True).fill(self.urls[kind])
+        page.get_by_label("Name", exact=True).fill(slug)
+        at = urlsplit(self.urls[kind])
+        for label, text in (
+            ("Host", at.hostname), ("Port", str(at.port or "")), ("Database", at.path[1:]), ("User", at.username),
+            ("Password", unquote(at.password or "")),
+        ):  # fmt: skip
+            page.get_by_label(label, exact=True).fill(text or "")
         page.get_by_role("button", name="Only test it").click()
         expect(page.get_by_role("status").first).to_contain_text("It answers", timeout=PATIENCE_MS)
-        page.get_by_label("URL", exact=True).fill(self.urls[kind])
         page.get_by_role("button", name="Add the source").click()
         expect(page.get_by_role("heading", level=1)).to_have_text(title, timeout=PATIENCE_MS)
         if slug == "shop":
@@ -145,6 +149,9 @@ class DatasetJourney:
             page.get_by_role("button", name="+ Number").click()
             page.get_by_label(f"What number {number} is").select_option("sum")
             page.get_by_label(f"Column of number {number}").select_option(column)
+            # The page proposes a name a moment after the column is chosen; what is typed meanwhile would be added to it.
+            of = column.rpartition(".")[2]
+            expect(page.get_by_label(f"Name of number {number}")).to_have_value(re.compile(of))
             page.get_by_label(f"Name of number {number}").fill(name)
             page.keyboard.press("Enter")
 

@@ -287,7 +287,7 @@ EVERYTHING = {
             {"col": "o.ordered_at", "op": ">=", "value": {"relative": "-90d", "start_of": "day", "timezone": "Asia/Almaty"}},
             {"col": "o.ordered_at", "op": "<", "value": {"relative": "0d", "start_of": "year"}},
             {"any": [{"col": "country", "op": "in", "value": ["Peru", "Norway"]}, {"not": {"col": "c.name", "op": "is_null"}}]},
-            {"not": {"any": [{"col": "o.amount", "op": "between", "value": [1, 2]}, {"col": "o.status", "op": "like", "value": "x%"}]}},
+            {"not": {"any": [{"col": "o.amount", "op": "between", "value": [0, 9000]}, {"col": "o.status", "op": "like", "value": "x%"}]}},
             {"not": {"all": [{"col": "o.amount", "op": "<", "value": {"col": "o.cost"}}, {"col": "margin", "value": 3.5}]}},
         ]
     },

@@ -10,7 +10,7 @@ from tests.e2e.studio.builder_page import CUSTOMERS, databases
 from tests.e2e.studio.dataset_journey import SLUG, DatasetJourney, fill_shop
 from tests.e2e.studio.tab import Tab
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
 # With DTEG_SHOTS=FOLDER the pictures are kept.
 SHOTS = os.environ.get("DTEG_SHOTS", "")
 

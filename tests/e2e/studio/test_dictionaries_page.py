@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from dteg.dictionaries import DictionaryColumn, NewDictionary
+from dteg.dictionaries.models import DictionaryColumn, NewDictionary
 from dteg.testing.browser import WIDTHS
 
 pytestmark = [pytest.mark.e2e, pytest.mark.integration]
@@ -107,8 +107,8 @@ def test_leaving_with_unsaved_rows_asks(studio, dictionaries, tab):
         dialog.dismiss()
 
     page.once("dialog", refuse)
-    page.get_by_role("link", name="Tables", exact=True).click()
-    page.wait_for_timeout(300)
+    with page.expect_event("dialog"):
+        page.get_by_role("link", name="Tables", exact=True).click()
     assert asked == ["beforeunload"]
     page.once("dialog", lambda dialog: dialog.accept())
     page.get_by_role("link", name="Undo changes").click()

@@ -10,7 +10,7 @@ from studio.testing import empty_project, running_studio
 from tests.e2e.studio.journey import DATABASE, PIPELINE, RESTORED, ROWS, Journey, shop_database
 from tests.e2e.studio.tab import Tab
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
 # With DTEG_SHOTS=FOLDER the pictures are kept.
 SHOTS = os.environ.get("DTEG_SHOTS", "")
 

@@ -116,7 +116,7 @@ def test_everything_is_reached_with_keys_and_the_place_is_seen(tab):
     page.keyboard.press("Tab")
     expect(page.get_by_text("Skip to content")).to_be_focused()
     page.keyboard.press("Enter")
-    assert page.evaluate("document.activeElement.id") == "main"
+    expect(page.locator("#main")).to_be_focused()
     page.goto("/tokens")
     seen = set()
     for _ in range(60):
@@ -131,3 +131,27 @@ def test_everything_is_reached_with_keys_and_the_place_is_seen(tab):
         assert focused[2] == "solid", focused
         assert focused[3] >= 2, focused
     assert {"Log out", "Home", "Tokens", "Make the token", "API", "Dark"} <= seen
+
+
+def test_lists_are_sorted_and_a_form_is_sent_once_and_by_who_is_logged_in(tab, studio):
+    for name in ("b-10", "a", "b-9"):
+        studio.services.tokens.create(NewToken(name=name, scopes=[Scope.READ], expires_days=30))
+    page = tab()
+    page.clock.install()
+    page.goto("/tokens")
+    page.get_by_role("button", name="Name", exact=True).click()
+    expect(page.locator("tbody td:first-child b")).to_have_text(["a", "b-9", "b-10"])
+    page.get_by_text("Make a token").click()
+    page.get_by_label("Name", exact=True).fill("mine")
+    page.get_by_label("see tables").check()
+    page.clock.fast_forward("10:00")
+    page.context.clear_cookies()
+    page.get_by_role("button", name="Make the token").click()
+    expect(page.get_by_role("alert")).to_contain_text("what you wrote is still here")
+    other = page.context.new_page()
+    other.goto(studio.client.post("/login-links")["url"])
+    page.get_by_role("button", name="Make the token").evaluate(
+        "button => { button.click(); button.click(); }"
+    )
+    expect(page.locator("#made-token")).to_be_visible()
+    assert [token.name for token in studio.services.tokens.list()].count("mine") == 1

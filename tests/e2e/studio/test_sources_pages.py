@@ -47,11 +47,12 @@ def test_a_source_is_connected_and_read_without_scripts(shop, tab):
     page.get_by_role("link", name="PostgreSQL").click()
     page.get_by_label("Name", exact=True).fill("shop")
     page.get_by_label("Title").fill("Shop of the coast")
+    page.get_by_text("Or all of it as a URL").click()
     page.get_by_label("URL").fill(shop)
     page.get_by_role("button", name="Only test it").click()
     expect(page.get_by_role("status").first).to_contain_text("It answers: PostgreSQL")
     expect(page.get_by_label("Title")).to_have_value("Shop of the coast")
-    page.get_by_label("URL").fill(shop)  # never shown again, so it is written again
+    # The URL is never shown again, and need not be written again.
     page.get_by_role("button", name="Add the source").click()
     expect(page.get_by_role("status").first).to_contain_text("The source was added")
     page.get_by_text("Not everything of 2 tables").click()

@@ -81,7 +81,7 @@ def test_one_leads_until_its_connection_ends(postgres_url):
             assert not control.leader(second, "work")
             assert control.leader(second, "other work")
         # The server notices the end of the first within moments.
-        for _ in range(100):
+        for _ in range(1200):
             if control.leader(second, "work"):
                 break
             threading.Event().wait(0.05)

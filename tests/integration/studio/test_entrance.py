@@ -54,7 +54,10 @@ def test_one_revoked_here_is_refused_at_once(studio):
 def test_a_link_logs_one_browser_in_once(studio):
     link = studio.client.post("/login-links")["url"]
     assert link.startswith(studio.url)
-    with httpx.Client(trust_env=False) as first, httpx.Client(trust_env=False) as second:
+    with (
+        httpx.Client(trust_env=False, timeout=60) as first,
+        httpx.Client(trust_env=False, timeout=60) as second,
+    ):
         answer = first.get(link)
         assert answer.status_code == 303
         cookie = answer.headers["set-cookie"]
@@ -73,7 +76,7 @@ def test_an_old_link_is_refused(studio, monkeypatch):
 
 
 def test_a_page_asks_to_log_in_and_goes_on_where_one_was(studio):
-    with httpx.Client(base_url=studio.url, trust_env=False) as browser:
+    with httpx.Client(base_url=studio.url, trust_env=False, timeout=60) as browser:
         answer = browser.get("/tokens?x=1", headers=PAGE)
         assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=%2Ftokens%3Fx%3D1")
         form = {"token": studio.token, "next": "/tokens?x=1"}
@@ -96,7 +99,7 @@ def test_a_wrong_token_does_not_log_in(studio):
 
 def test_a_browser_can_do_what_its_token_can_and_ends_with_it(studio):
     token = studio.token_of("read")
-    with httpx.Client(base_url=studio.url, trust_env=False) as browser:
+    with httpx.Client(base_url=studio.url, trust_env=False, timeout=60) as browser:
         browser.post("/login", data={"token": token})
         assert browser.get("/", headers=PAGE).status_code == 200
         assert browser.get("/tokens", headers=PAGE).status_code == 403

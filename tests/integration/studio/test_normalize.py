@@ -40,6 +40,7 @@ def test_what_is_refused(studio, tmp_path):
     answer = studio.request("POST", f"/normalize/{broken}", json={})
     assert answer.status_code == 422
     assert "broken.csv" in answer.text
+    assert str(studio.project.root) not in answer.text
 
 
 def test_the_pages_work_without_scripts(studio, tmp_path, postgres_url):

@@ -22,7 +22,7 @@ class Flaky(Worker):
         if self.errors:
             raise self.errors.pop(0)
         self.works.set()
-        stop.wait(10)
+        stop.wait(60)
 
 
 class Steps(threading.Event):
@@ -45,9 +45,9 @@ def test_a_worker_that_fails_runs_again(monkeypatch, caplog):
     thread = threading.Thread(target=repeat, args=(worker, stop))
     with caplog.at_level(logging.WARNING):
         thread.start()
-        assert worker.works.wait(10)
+        assert worker.works.wait(60)
         stop.set()
-        thread.join(10)
+        thread.join(60)
     assert worker.runs == 3
     assert not thread.is_alive()
     assert "the server is away" in caplog.text
