@@ -16,7 +16,8 @@ from dteg.ai import Model, ModelError
 from dteg.core.errors import ConfigError, InputError, MissingExtraError
 from dteg.core.project import Project
 from dteg.metadata.client import Context, MetadataClient
-from dteg.metadata.models import Example, Verdict
+from dteg.metadata.models import Example
+from dteg.metadata.reports import Verdict
 
 REPAIRS = 2
 MAX_QUESTION = 2_000
@@ -24,6 +25,8 @@ BUDGET_TOKENS = 6_000
 EXAMPLES = 5
 SOURCE = "warehouse"
 _SHORT = 60
+_WORD = re.compile(r"\w+|[^\w\s.?!]")
+_NEAR = 5
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
 _INSTRUCTIONS = """\
 You write one SQL query that answers a question about a database. You get its tables and examples of questions whose SQL was
@@ -53,6 +56,7 @@ class Answer(BaseModel):
         explanation: What it does, in words.
         tables: Ids of the tables that it reads.
         examples: Examples that are like the question, the nearest first.
+        near_tables: Ids of the tables that fit the question best.
         verdict: What the gate says of the SQL; null without SQL.
         columns: Names of the result, if it was run.
         rows: Values of the result as text, if it was run.
@@ -70,6 +74,7 @@ class Answer(BaseModel):
     explanation: str = ""
     tables: list[str] = []
     examples: list[Example] = []
+    near_tables: list[str] = []
     verdict: Verdict | None = None
     columns: list[str] = []
     rows: list[list[str | None]] | None = None
@@ -136,7 +141,7 @@ class Asker:
         ]
         told = self.client.get_cache_metadata()
         known = {
-            "question": question, "examples": near, "stale": bool(told["stale"]),
+            "question": question, "examples": near, "near_tables": context.tables[:_NEAR], "stale": bool(told["stale"]),
             "dialect": str((told["source"] or {}).get("dialect", "postgres")),
         }  # fmt: skip
         if near and _same(near[0].question, question):
@@ -225,4 +230,4 @@ def _line(text: str) -> str:
 
 
 def _same(one: str, other: str) -> bool:
-    return one.casefold().split() == other.casefold().split()
+    return _WORD.findall(one.casefold()) == _WORD.findall(other.casefold())

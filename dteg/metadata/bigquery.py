@@ -12,46 +12,37 @@ from sqlglot.errors import SqlglotError
 
 from dteg.core.errors import EnvironmentProblemError, PermanentError
 from dteg.metadata.bigquery_jobs import LABELS, TIMEOUT_S, BigQueryProber, Jobs, retry, translated
-from dteg.metadata.collectors import READ_TIMEOUT_S, SAMPLE_ROWS, Found, Inclusion, Logged, Sample, Statistics
-from dteg.metadata.forms import described
+from dteg.metadata.collectors import (
+    READ_TIMEOUT_S,
+    SAMPLE_ROWS,
+    CloudCollector,
+    Found,
+    Logged,
+    Sample,
+    described,
+    probe_of,
+)
 from dteg.metadata.gate import Dialect
-from dteg.metadata.models import ColumnEntry, Engine, ForeignKeyEntry, TableEntry, canonical_json, sha256
+from dteg.metadata.models import ColumnEntry, Engine, ForeignKeyEntry
 from dteg.metadata.parts import DOCUMENTS, parts_of
 from dteg.sources.patterns import matches
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
 
-_KINDS = {
-    "TABLE": "table",
-    "SNAPSHOT": "table",
-    "VIEW": "view",
-    "MATERIALIZED_VIEW": "materialized_view",
-    "EXTERNAL": "foreign_table",
-}
+_KINDS = {"VIEW": "view", "MATERIALIZED_VIEW": "materialized_view", "EXTERNAL": "foreign_table"}
 # What the REST catalogue calls types, in the words of SQL.
 _TYPES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL", "RECORD": "STRUCT"}
 _MODES: Mapping[str, Literal["REQUIRED", "REPEATED"]] = {"REQUIRED": "REQUIRED", "REPEATED": "REPEATED"}
-_ORDERED = (
-    "INT64",
-    "FLOAT64",
-    "NUMERIC",
-    "BIGNUMERIC",
-    "DATE",
-    "DATETIME",
-    "TIME",
-    "TIMESTAMP",
-)
+_ORDERED = ("INT64", "FLOAT64", "NUMERIC", "BIGNUMERIC", "DATE", "DATETIME", "TIME", "TIMESTAMP")
 _SAMPLED = (*_ORDERED, "BOOL", "STRING")
-_MAX_STATISTICS = 200
 _MAX_DEPTH = 6
 _REQUESTS = 8
-_INCLUSION_VALUES = 500
 # Jobs of the log that are looked at.
 _MAX_JOBS = 2_000
 
 
-class BigQueryCollector:
+class BigQueryCollector(CloudCollector):
     """Collects from one project.
 
     Args:
@@ -64,24 +55,15 @@ class BigQueryCollector:
 
     engine: ClassVar[Engine] = "bigquery"
     dialect: ClassVar[Dialect] = "bigquery"
+    count_if, text = "COUNTIF", "STRING"
+    inclusion_timeout_s = READ_TIMEOUT_S
 
     def __init__(
         self, client: "bigquery.Client", dataset: str, max_bytes: int, now: datetime, patterns: Sequence[str] = ()
     ) -> None:  # fmt: skip
         self._client, self._dataset, self._now, self._patterns = client, dataset, now, patterns
         self._jobs = Jobs(client, max_bytes)
-        self._prober = BigQueryProber(self._jobs)
-        self._reads = 0
-
-    @property
-    def prober(self) -> BigQueryProber:
-        """See `Collector.prober`."""
-        return self._prober
-
-    @property
-    def reads(self) -> int:
-        """See `Collector.reads`."""
-        return self._reads
+        self.prober = BigQueryProber(self._jobs)
 
     def tables(self) -> list[Found]:
         """See `Collector.tables`: one request for each table, as lists have no columns."""
@@ -99,35 +81,24 @@ class BigQueryCollector:
             return Sample(values, whole, count if whole else rows, parts=self._parts(found))
         paths = sampled(found.key.schema)
         listed = ", ".join(f"{_shortened(path, type_)} AS c{n}" for n, (path, type_) in enumerate(paths))
+        asked = [(".".join(path), _path(path), type_ in _ORDERED) for path, type_ in paths]
         share = min(100.0, 300.0 * SAMPLE_ROWS / max(rows or 1, 1))
         part = f" TABLESAMPLE SYSTEM ({share:.6f} PERCENT)" if is_table else ""
-        text = f"SELECT {listed or '1'} FROM {_name(found.entry)} AS dteg_t{part} LIMIT {SAMPLE_ROWS + 1}"  # noqa: S608 - quoted
+        text = (
+            f"SELECT {listed or '1'} FROM {self.place(found.entry)} AS dteg_t{part} LIMIT {SAMPLE_ROWS + 1}"  # noqa: S608 - quoted
+        )
         try:
-            taken = self._read(text)
+            taken = self.read(text)
         except PermanentError:
             if not is_table:
                 raise
             values, _ = self._first_rows(found)
-            return Sample(values, False, rows, self._statistics(found, paths), self._parts(found))
+            return Sample(values, False, rows, self.statistics(found.entry, asked), self._parts(found))
         whole = not is_table and len(taken) <= SAMPLE_ROWS
         by_column = {".".join(path): [row[n] for row in taken] for n, (path, _) in enumerate(paths)}
-        statistics = {} if whole else self._statistics(found, paths)
+        statistics = {} if whole else self.statistics(found.entry, asked)
         parts = self._parts(found) if is_table else {}
         return Sample(by_column, whole, len(taken) if whole else rows, statistics, parts)
-
-    def is_included(self, wanted: Inclusion) -> bool | None:
-        """See `Collector.is_included`."""
-        column, ref = _path((wanted.column,)), _path((wanted.ref_column,))
-        text = (
-            f"SELECT COUNT(*), COUNTIF(dteg_r.k IS NULL) FROM (SELECT DISTINCT {column} AS k FROM "  # noqa: S608 - quoted
-            f"{_name(wanted.table.entry)} WHERE {column} IS NOT NULL LIMIT {_INCLUSION_VALUES}) AS dteg_v LEFT JOIN "
-            f"(SELECT DISTINCT {ref} AS k FROM {_name(wanted.ref_table.entry)}) AS dteg_r ON dteg_r.k = dteg_v.k"
-        )
-        try:
-            ((values, missing),) = self._read(text)
-        except PermanentError:
-            return None
-        return None if not values else not missing
 
     def query_log(self) -> Sequence[Logged]:
         """See `Collector.query_log`: the newest jobs of all users, a list that costs nothing."""
@@ -174,7 +145,7 @@ class BigQueryCollector:
         paths = sampled(found.key.schema)
         wanted = {path[0] for path, _ in paths}
         fields = [each for each in found.key.schema if each.name in wanted]
-        self._reads += 1
+        self.reads += 1
         with translated():
             listed = self._client.list_rows(
                 found.key, selected_fields=fields or found.key.schema[:1], max_results=SAMPLE_ROWS + 1, retry=retry(),
@@ -188,7 +159,7 @@ class BigQueryCollector:
         fields = [each for each in found.key.schema if each.field_type == "JSON" and each.mode != "REPEATED"]
         if not fields:
             return {}
-        self._reads += 1
+        self.reads += 1
         with translated():
             listed = self._client.list_rows(
                 found.key, selected_fields=fields, max_results=DOCUMENTS, retry=retry(), timeout=TIMEOUT_S
@@ -197,32 +168,16 @@ class BigQueryCollector:
         columns = {each.name: column for each in fields if (column := found.entry.column(each.name))}
         return {name: parts_of(column, [row[name] for row in rows], ".") for name, column in columns.items()}
 
-    def _statistics(
-        self, found: Found, paths: Sequence[tuple[tuple[str, ...], str]]
-    ) -> dict[str, Statistics]:
-        """Return what all rows say, if that is not too much to read."""
-        paths = paths[:_MAX_STATISTICS]
-        asked = ["COUNT(*) AS n"]
-        for n, (path, type_) in enumerate(paths):
-            column = _path(path)
-            asked += [f"COUNTIF({column} IS NULL) AS a{n}", f"APPROX_COUNT_DISTINCT({column}) AS b{n}"]
-            ends = [
-                f"CAST({end}({column}) AS STRING)" if type_ in _ORDERED else "NULL" for end in ("MIN", "MAX")
-            ]
-            asked += [f"{ends[0]} AS c{n}", f"{ends[1]} AS d{n}"]
-        try:
-            (row,) = self._read(f"SELECT {', '.join(asked)} FROM {_name(found.entry)} AS dteg_t")  # noqa: S608 - quoted
-        except PermanentError:
-            return {}
-        total, facts = row[0], row[1:]
-        return {
-            ".".join(path): Statistics(facts[4 * n] / max(total, 1), facts[4 * n + 1], *facts[4 * n + 2 : 4 * n + 4])
-            for n, (path, _) in enumerate(paths)
-        }  # fmt: skip
+    def read(self, text: str, timeout_s: float = READ_TIMEOUT_S) -> list[tuple[Any, ...]]:
+        """See `Collector.read`."""
+        self.reads += 1
+        return self._jobs.spend(text, SAMPLE_ROWS + 1, timeout_s).rows
 
-    def _read(self, text: str) -> list[tuple[Any, ...]]:
-        self._reads += 1
-        return self._jobs.spend(text, SAMPLE_ROWS + 1, READ_TIMEOUT_S).rows
+    @staticmethod
+    def quoted(name: str) -> str:
+        """See `CloudCollector.quoted`."""
+        escaped = name.replace("\\", "\\\\").replace("`", "\\`")
+        return f"`{escaped}`"
 
 
 def found_of(table: "bigquery.Table", now: datetime) -> Found:
@@ -246,9 +201,9 @@ def found_of(table: "bigquery.Table", now: datetime) -> Found:
         (table.mview_query if kind == "materialized_view" else table.view_query if kind == "view" else None) or "",
     )  # fmt: skip
     rows = table.num_rows if kind == "table" else None
-    marks = [entry.fingerprint_sha256, rows, table.num_bytes, str(table.modified)]
+    probe = probe_of(entry, rows, table.num_bytes, str(table.modified))
     # Nobody says what reading an external table costs.
-    return Found(entry, sha256(canonical_json(marks))[:32], table, rows, readable=kind != "foreign_table")
+    return Found(entry, probe, table, rows, readable=kind != "foreign_table")
 
 
 def columns_of(schema: Sequence[Any], parents: tuple[str, ...] = ()) -> Iterator[ColumnEntry]:
@@ -344,13 +299,4 @@ def _shortened(path: Sequence[str], type_: str) -> str:
 
 
 def _path(path: Sequence[str]) -> str:
-    return ".".join(_quoted(name) for name in path)
-
-
-def _quoted(name: str) -> str:
-    escaped = name.replace("\\", "\\\\").replace("`", "\\`")
-    return f"`{escaped}`"
-
-
-def _name(entry: TableEntry) -> str:
-    return f"{_quoted(entry.schema_name)}.{_quoted(entry.name)}"
+    return ".".join(BigQueryCollector.quoted(name) for name in path)

@@ -1,16 +1,15 @@
 """Queries in BigQuery, each planned first: what it would read is known before a byte is paid for."""
 
 import contextlib
-import json
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from dteg.core.errors import ConfigError, MissingExtraError, PermanentError, TransientError
 from dteg.core.secrets import redact
 from dteg.metadata.clouds import BigQueryPlace
-from dteg.metadata.probers import COMPONENT, Limits, Ran, Result
+from dteg.metadata.probers import COMPONENT, Limits, Ran, Result, texts
 
 if TYPE_CHECKING:
     from google.api_core.retry import Retry
@@ -176,7 +175,7 @@ class BigQueryProber:
             found = self._jobs.run(sql, limits.rows + 1, limits.timeout_s)
         except PermanentError as error:
             return Ran(str(error))
-        return Ran("", found.columns, [_texts(row) for row in found.rows], found.runtime_ms)
+        return Ran("", found.columns, texts(found.rows), found.runtime_ms)
 
 
 @contextlib.contextmanager
@@ -214,17 +213,3 @@ def _said(error: Exception) -> str:
     lines = redact(str(error)).strip().splitlines() or [type(error).__name__]
     text = _HEAD.sub("", lines[0])
     return text.partition("; reason: ")[0][:300]
-
-
-def _texts(row: Sequence[Any]) -> list[str | None]:
-    return [None if value is None else _text(value) for value in row]
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, dict | list):
-        return json.dumps(value, default=str, ensure_ascii=False)
-    return str(value)

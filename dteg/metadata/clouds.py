@@ -102,20 +102,25 @@ class SnowflakePlace:
 Place = BigQueryPlace | SnowflakePlace
 
 
-def cloud_source(project: Project, name: str) -> CloudSource | None:
-    """Return the warehouse of a name; None if `metadata/sources.yaml` has none.
+def cloud_sources(project: Project) -> list[CloudSource]:
+    """Return the warehouses of `metadata/sources.yaml`; none without the file.
 
     Raises:
         ConfigError: The file is wrong; with the line.
     """
     path = project.root / FILE
     if not path.is_file():
-        return None
+        return []
     found = validate(read(path, FILE), CloudsFile).sources
     names = [each.name for each in found]
     if len(set(names)) < len(names) or "warehouse" in names:
         raise ConfigError(f"{FILE}: each name once, and none is `warehouse`")
-    return next((each for each in found if each.name == name), None)
+    return found
+
+
+def cloud_source(project: Project, name: str) -> CloudSource | None:
+    """Return the warehouse of a name; None if there is none. Raises as `cloud_sources`."""
+    return next((each for each in cloud_sources(project) if each.name == name), None)
 
 
 def place_of(source: CloudSource) -> Place:

@@ -10,12 +10,12 @@ from typing import Any
 from dteg.core.clock import Clock, utc_now
 from dteg.core.errors import EnvironmentProblemError, InputError, PermanentError
 from dteg.metadata import joins, profile, quality
+from dteg.metadata.client.documents import canonical, sha256
 from dteg.metadata.collectors import Collector, Found, Logged
 from dteg.metadata.dbt import DbtTable
 from dteg.metadata.examples import Verifier, by_table, wanted_examples
 from dteg.metadata.models import (
     CacheManifest,
-    CollectReport,
     ColumnEntry,
     ColumnReference,
     Example,
@@ -25,14 +25,13 @@ from dteg.metadata.models import (
     Status,
     TableDocument,
     TableEntry,
-    canonical_json,
-    sha256,
 )
 from dteg.metadata.notes import ExampleNote, TableNote
 from dteg.metadata.parts import known_parts
 from dteg.metadata.probers import Limits
 from dteg.metadata.publish import Publisher
 from dteg.metadata.querylog import MOST, log_examples
+from dteg.metadata.reports import CollectReport
 
 # What rows tell of a column.
 _FACTS = (
@@ -162,7 +161,7 @@ class Collection:
             name = found.entry.table_id
             note = self._inputs.notes.get(name)
             marks = sorted((column, each.personal) for column, each in (note.columns if note else {}).items())
-            self._probes[name] = sha256(canonical_json([found.probe, marks]))[:32]
+            self._probes[name] = sha256(canonical([found.probe, marks]))[:32]
             listed = self._before.listed.get(name)
             if full or listed is None or listed.probe != self._probes[name]:
                 changed.add(name)
@@ -264,7 +263,7 @@ class Collection:
                 name: each.model_copy(update={"schema_fingerprint": ""}) for name, each in before.items()
             }
         wanted = wanted_examples(self._inputs.examples, self._inputs.dbt, self._collector.dialect)
-        verifier = Verifier(entries, self._collector.dialect, lambda: self._collector.prober, now)
+        verifier = Verifier(entries, self._collector.dialect, self._collector.prober, now)
         return [*verifier.verified(wanted, before), *self._logged(entries, wanted, before, now)]
 
     def _logged(
@@ -280,7 +279,7 @@ class Collection:
         ]  # fmt: skip
         new = log_examples(self._log, entries, dialect, [*wanted, *kept], max(0, MOST - len(kept)))
         new = [each for each in new if each.id not in self._inputs.left_out]
-        verifier = Verifier(entries, dialect, lambda: self._collector.prober, now, _LOG_LIMITS)
+        verifier = Verifier(entries, dialect, self._collector.prober, now, _LOG_LIMITS)
         proved = [
             each
             for each in verifier.verified([*kept, *new], before)

@@ -1,14 +1,16 @@
 """Examples: where they are from, and whether they are right now."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
+from dteg.metadata.client.documents import canonical, sha256
 from dteg.metadata.dbt import DbtTable
 from dteg.metadata.gate import Dialect, check_sql, difficulty, skeleton
-from dteg.metadata.models import Example, Origin, TableEntry, Verdict, canonical_json, fingerprint_of, sha256
+from dteg.metadata.models import Example, Origin, TableEntry, fingerprint_of
 from dteg.metadata.notes import ExampleNote
 from dteg.metadata.probers import Limits, Prober
+from dteg.metadata.reports import Verdict
 
 _MASKS = (
     (re.compile(r"(?<!\w)'[^']*'(?!\w)|\"[^\"]*\"|“[^”]*”|«[^»]*»"), "<value>"),
@@ -41,7 +43,7 @@ def new_example(question: str, sql: str, dialect: Dialect, origin: Origin = "hum
     """
     question, sql = " ".join(question.split()), sql.strip().rstrip(";").strip()
     return Example(
-        question=question, sql=sql, id=sha256(canonical_json([question, sql]))[:16], dialect=dialect, origin=origin,
+        question=question, sql=sql, id=sha256(canonical([question, sql]))[:16], dialect=dialect, origin=origin,
         pattern=masked(question), sql_skeleton=skeleton(sql, dialect), difficulty=difficulty(sql, dialect),
         status="broken", why="not run yet",
     )  # fmt: skip
@@ -66,13 +68,12 @@ class Verifier:
     """
 
     def __init__(
-        self, entries: Sequence[TableEntry], dialect: Dialect, prober: Callable[[], Prober], now: datetime,
+        self, entries: Sequence[TableEntry], dialect: Dialect, prober: Prober, now: datetime,
         limits: Limits | None = None,
     ) -> None:  # fmt: skip
         self._entries = {each.table_id: each for each in entries}
         self._dialect, self._prober, self._now = dialect, prober, now
-        self._limits = limits or Limits()
-        self.runs = 0
+        self._limits = limits
 
     def verified(self, wanted: Sequence[Example], before: Mapping[str, Example]) -> list[Example]:
         """Return the examples with what is true of them now.
@@ -91,10 +92,8 @@ class Verifier:
             and before.schema_fingerprint == self._fingerprint(before.tables)
         ):
             return before.model_copy(update={"origin": example.origin, "question": example.question})
-        verdict = check_sql(
-            example.sql, self._dialect, list(self._entries.values()), self._prober(), self._limits
-        )
-        self.runs += 1
+        entries = list(self._entries.values())
+        verdict = check_sql(example.sql, self._dialect, entries, self._prober, self._limits)
         # What is named but not there is out of date only if it was right once.
         was_right = before is not None and before.status in ("valid", "stale")
         status = "broken" if verdict.status == "stale" and not was_right else verdict.status

@@ -5,11 +5,12 @@ from collections.abc import Callable
 from dteg.alerts import Kind, Occurrence, Severity, State, report
 from dteg.core.errors import DtegError
 from dteg.core.project import Project
-from dteg.metadata.models import Alert, CacheManifest
+from dteg.metadata.models import CacheManifest
 from dteg.metadata.quality import expiry
+from dteg.metadata.reports import Alert
 from dteg.metadata.service import Metadata
 
-Tell = Callable[[Project, Occurrence], None]
+Tell = Callable[[Project, Occurrence], object]
 
 
 class ExpiryWatch:

@@ -6,7 +6,7 @@ and another one to the server. Then the server plans it, and runs it in a read-o
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 import sqlglot
@@ -18,8 +18,10 @@ from sqlglot.optimizer.scope import Scope, traverse_scope
 from sqlglot.schema import MappingSchema
 
 from dteg.metadata.allowed import FORBIDDEN, functions_of, named_of
-from dteg.metadata.models import Status, TableEntry, Verdict, canonical_json, sha256
+from dteg.metadata.client.documents import canonical, sha256
+from dteg.metadata.models import Status, TableEntry
 from dteg.metadata.probers import Limits, Prober, Ran
+from dteg.metadata.reports import Verdict
 
 Dialect = Literal["postgres", "mysql", "bigquery", "snowflake"]
 MAX_SQL_CHARACTERS = 20_000
@@ -104,7 +106,7 @@ def _verdict(ran: Ran, known: Mapping[str, object], limits: Limits) -> Verdict:
         return Verdict.model_validate({"status": "valid", **known, "verified_by": "explain"})
     rows, truncated = ran.rows[: limits.rows], len(ran.rows) > limits.rows
     # Without ORDER BY the same rows may come in any order, and of too many rows any.
-    hashed = None if truncated else sha256(canonical_json([ran.columns, sorted(map(_as_text, rows))]))
+    hashed = None if truncated else sha256(canonical([ran.columns, sorted(map(_as_text, rows))]))
     return Verdict.model_validate(
         {
             "status": "valid", "why": "" if rows else "the result is empty", **known, "columns": ran.columns,
@@ -116,7 +118,7 @@ def _verdict(ran: Ran, known: Mapping[str, object], limits: Limits) -> Verdict:
 
 def _as_text(value: object) -> str:
     """Return the canonical JSON of a value as text."""
-    return canonical_json(value).decode()
+    return canonical(value).decode()
 
 
 def _one_query(sql: str, dialect: Dialect) -> exp.Expression:
@@ -212,13 +214,18 @@ def _entry(table: exp.Table, entries: Sequence[TableEntry], dialect: Dialect) ->
     shown = f"{schema}.{name}" if schema else name
     if table.args.get("catalog") or not name:
         raise _RefusedError(f"{table.sql(dialect=dialect)}: only tables of this database can be read")
-    same = [each for each in entries if each.name == name and schema in ("", each.schema_name)]
-    same = [each for each in same if each.schema_name == "public"] or same
+    same = called(entries, name, schema)
     if len(same) > 1:
         raise _RefusedError(f"there are several tables {name}: {', '.join(each.table_id for each in same)}")
     if not same:
         raise _RefusedError(f"there is no table {shown} in the cache", "stale")
     return same[0]
+
+
+def called(entries: Sequence[TableEntry], name: str, schema: str = "") -> list[TableEntry]:
+    """Return the tables that a name may mean: of several with one name that of `public`."""
+    same = [each for each in entries if each.name == name and schema in ("", each.schema_name)]
+    return [each for each in same if each.schema_name == "public"] or same
 
 
 def _folded(identifier: object, dialect: Dialect) -> str:
@@ -239,7 +246,8 @@ def _used_columns(query: exp.Expression, tables: Sequence[TableEntry], dialect: 
             _caseless(name, dialect): "text" for name in names
         }
     schema = MappingSchema(dict(mapping), dialect=dialect, normalize=False)
-    _fold_columns(query, tables, dialect)
+    if dialect == "mysql":
+        fold_columns(query, tables)
     try:
         whole = qualify(query.copy(), schema=schema, dialect=dialect, validate_qualify_columns=True)
     except OptimizeError as error:
@@ -278,11 +286,9 @@ def _caseless(name: str, dialect: Dialect) -> str:
     return name.lower() if dialect == "bigquery" else name
 
 
-def _fold_columns(query: exp.Expression, tables: Sequence[TableEntry], dialect: Dialect) -> None:
+def fold_columns(query: exp.Expr, tables: Iterable[TableEntry]) -> None:
     """MySQL finds columns whatever their case: write them as the table has them."""
-    if dialect != "mysql":
-        return
     names = {column.name.lower(): column.name for each in tables for column in each.columns}
     for column in query.find_all(exp.Column):
         if isinstance(column.this, exp.Identifier) and column.name.lower() in names:
-            column.this.set("this", names[column.name.lower()])
+            column.set("this", exp.to_identifier(names[column.name.lower()], quoted=True))

@@ -8,7 +8,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from dteg.metadata.collectors import Found, Inclusion, Logged
-from dteg.metadata.gate import Dialect
+from dteg.metadata.gate import Dialect, called
 from dteg.metadata.models import ForeignKeyEntry, TableEntry
 from dteg.metadata.querylog import readable
 
@@ -76,15 +76,11 @@ def discovered(
     found: dict[str, list[ForeignKeyEntry]] = defaultdict(list)
     for pair in pairs:
         if is_included(pair):
-            found[pair.table.entry.table_id].append(
-                ForeignKeyEntry(
-                    columns=[pair.column],
-                    ref_table=pair.ref_table.entry.table_id,
-                    ref_columns=[pair.ref_column],
-                    confidence=0.8,
-                    origin="ind",
-                )
-            )
+            entry = ForeignKeyEntry(
+                columns=[pair.column], ref_table=pair.ref_table.entry.table_id, ref_columns=[pair.ref_column],
+                confidence=0.8, origin="ind",
+            )  # fmt: skip
+            found[pair.table.entry.table_id].append(entry)
     return found
 
 
@@ -99,9 +95,6 @@ def from_log(
         dialect: Of the database.
     """
     known = {each.table_id: each for each in entries}
-    by_name: dict[str, list[str]] = defaultdict(list)
-    for each in entries:
-        by_name[each.name].append(each.table_id)
     read: Counter[str] = Counter()
     joined: Counter[tuple[str, str, str, str]] = Counter()
     for logged in log:
@@ -111,9 +104,8 @@ def from_log(
             continue
         aliases = {}
         for table in query.find_all(exp.Table):
-            name = f"{table.db}.{table.name}" if table.db else next(iter(by_name.get(table.name, [])), "")
-            if name in known:
-                aliases[table.alias_or_name] = name
+            if same := called(entries, table.name, table.db):
+                aliases[table.alias_or_name] = same[0].table_id
         read.update(dict.fromkeys(aliases.values(), logged.calls))
         for join in query.find_all(exp.EQ):
             left, right = join.left, join.right

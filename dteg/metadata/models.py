@@ -4,13 +4,14 @@ Readers ignore keys that they do not know. Every text is UTF-8; times are ISO 86
 of the canonical JSON (sorted keys, no spaces) without the key that holds it.
 """
 
-import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from dteg.metadata.client import documents
 
 FORMAT_VERSION = "2.2"
 MAX_TOP_VALUES = 20
@@ -27,6 +28,16 @@ class CacheModel(BaseModel):
     model_config = ConfigDict(
         extra="ignore", frozen=True, populate_by_name=True, serialize_by_alias=True, defer_build=True
     )
+
+
+class SealedModel(CacheModel):
+    """A whole document: it has a key `content_sha256`."""
+
+    def sealed(self) -> Self:
+        """Return it with its checksum."""
+        return self.model_copy(
+            update={"content_sha256": documents.content_sha256(self.model_dump(mode="json", by_alias=True))}
+        )
 
 
 class TopValue(CacheModel):
@@ -212,7 +223,7 @@ class Quality(CacheModel):
     freshness_h: float = 0.0
 
 
-class TableDocument(CacheModel):
+class TableDocument(SealedModel):
     """The object of one table. It never changes: its name is the SHA-256 of its bytes."""
 
     generated_at: datetime
@@ -221,14 +232,6 @@ class TableDocument(CacheModel):
     format_version: str = FORMAT_VERSION
     source: SourceInfo = SourceInfo()
     content_sha256: str = ""
-
-    def sealed(self) -> Self:
-        """Return it with its checksum."""
-        return self.model_copy(update={"content_sha256": _checksum(self)})
-
-    def is_sound(self) -> bool:
-        """Whether the checksum fits."""
-        return self.content_sha256 == _checksum(self)
 
 
 class ManifestTable(CacheModel):
@@ -263,7 +266,7 @@ class VersionEntry(CacheModel):
     rollback_of: int | None = None
 
 
-class CacheManifest(CacheModel):
+class CacheManifest(SealedModel):
     """What the current version is made of: written last, so that who reads it finds all that it names.
 
     Attributes:
@@ -288,121 +291,6 @@ class CacheManifest(CacheModel):
     history: list[VersionEntry] = []
     signature: dict[str, Any] | None = None
 
-    def sealed(self) -> Self:
-        """Return it with its checksum."""
-        return self.model_copy(update={"content_sha256": _checksum(self)})
-
-    def is_sound(self) -> bool:
-        """Whether the checksum fits."""
-        return self.content_sha256 == _checksum(self)
-
-
-class Verdict(CacheModel):
-    """What the gate says of a statement.
-
-    Attributes:
-        status: `valid`: it can be run; `stale`: it names what is no longer there; `broken`: it is refused, or fails.
-        why: Why it is not valid, or what is odd about it, such as an empty result.
-        sql: What was run, and what should be run: the statement as it was understood, each name qualified.
-        tables: Ids of the tables that it reads.
-        used_columns: `table_id.column` of what it reads.
-        columns: Names of the result.
-        rows: Values of the result as text, at most `Limits.rows`; never published.
-        truncated: Whether there are more rows than that.
-    """
-
-    status: Status
-    why: str = ""
-    sql: str = ""
-    tables: list[str] = []
-    used_columns: list[str] = []
-    columns: list[str] = []
-    rows: list[list[str | None]] = Field([], repr=False)
-    row_count: int | None = None
-    truncated: bool = False
-    runtime_ms: float | None = None
-    verified_by: Literal["explain", "run"] | None = None
-    result_sha256: str | None = None
-
-
-class Alert(CacheModel):
-    """What is wrong with the cache as a whole."""
-
-    name: Literal["expired", "expires_soon", "examples_invalid", "score_dropped"]
-    message: str
-
-
-class CollectReport(CacheModel):
-    """What came of collecting.
-
-    Attributes:
-        tables_read: Tables whose data was looked at; the others are as they were.
-        published: Whether there is a new version; not if nothing differs.
-        removed: Tables that are gone.
-        query_log: What was learnt from the query log, or why nothing was.
-    """
-
-    source: str
-    cache_version: int
-    published: bool
-    tables: int
-    tables_read: int
-    removed: list[str] = []
-    examples: dict[Status, int] = {}
-    quality: Quality = Quality()
-    alerts: list[Alert] = []
-    problems: list[str] = []
-    query_log: str = ""
-    seconds: float = 0.0
-
-
-class Refusal(CacheModel):
-    """A proposed example that is not added, and why."""
-
-    table: str
-    question: str
-    sql: str
-    why: str
-
-
-class SuggestReport(CacheModel):
-    """What a model proposed, and what became of it.
-
-    Attributes:
-        tables: Tables that it was asked about.
-        proposed: Examples that it proposed.
-        added: Those that were proved and added to `metadata/examples.yaml`.
-        refused: Those that were not.
-        failures: Tables about which it gave no answer.
-    """
-
-    source: str
-    model: str
-    tables: int = 0
-    proposed: int = 0
-    added: list[Example] = []
-    refused: list[Refusal] = []
-    failures: list[str] = []
-
-
-class QualityReport(CacheModel):
-    """How good the cache is now, and what should be done."""
-
-    quality: Quality
-    alerts: list[Alert] = []
-    undescribed: list[str] = []
-    broken: list[Example] = []
-
-
-def canonical(model: BaseModel) -> bytes:
-    """Return the one JSON of a model that checksums are taken of."""
-    return canonical_json(model.model_dump(mode="json", by_alias=True))
-
-
-def canonical_json(value: Any) -> bytes:
-    """Return JSON with sorted keys and without spaces."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
-
 
 def stored(model: BaseModel) -> bytes:
     """Return the JSON that is stored: keys in the order of the format, the original ones first."""
@@ -410,20 +298,6 @@ def stored(model: BaseModel) -> bytes:
     return f"{text}\n".encode()
 
 
-def sha256(data: bytes) -> str:
-    """Return the SHA-256 in hexadecimal digits."""
-    return hashlib.sha256(data).hexdigest()
-
-
-def checksum_of(document: dict[str, Any]) -> str:
-    """Return the checksum of a document that was read as plain JSON, whatever keys it has."""
-    return sha256(canonical_json({key: value for key, value in document.items() if key != "content_sha256"}))
-
-
-def fingerprint_of(entries: Sequence[TableEntry]) -> str:
+def fingerprint_of(entries: Iterable[TableEntry]) -> str:
     """Return one fingerprint for several tables."""
-    return sha256(canonical_json(sorted([each.table_id, each.fingerprint_sha256] for each in entries)))
-
-
-def _checksum(model: BaseModel) -> str:
-    return checksum_of(model.model_dump(mode="json", by_alias=True))
+    return documents.fingerprint_of((each.table_id, each.fingerprint_sha256) for each in entries)

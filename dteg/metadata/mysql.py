@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from dteg.core.errors import EnvironmentProblemError, PermanentError
 from dteg.core.secrets import redact
-from dteg.metadata.collectors import READ_TIMEOUT_S, SAMPLE_ROWS, Found, Inclusion, Logged, Sample
-from dteg.metadata.forms import described
+from dteg.metadata import collectors
+from dteg.metadata.collectors import SAMPLE_ROWS, Collector, Found, Inclusion, Logged, Sample
 from dteg.metadata.gate import Dialect
-from dteg.metadata.models import ColumnEntry, Engine, ForeignKeyEntry, TableEntry, canonical_json, sha256
+from dteg.metadata.models import ColumnEntry, Engine, ForeignKeyEntry, TableEntry
 from dteg.metadata.probers import COMPONENT, MysqlProber
 from dteg.sources.information_schema import QUERIES, keys_of, quoted
 from dteg.sources.patterns import matches
@@ -25,7 +25,7 @@ _LOG = (
     "WHERE schema_name = %s AND (digest_text LIKE 'SELECT %%' OR digest_text LIKE 'WITH %%') "
     "ORDER BY count_star DESC LIMIT 500"
 )
-_UNREAD = (
+_UNREAD = [
     "binary",
     "varbinary",
     "blob",
@@ -36,13 +36,11 @@ _UNREAD = (
     "geometry",
     "point",
     "bit",
-)
+]
 _TEXT = ("char", "varchar", "text", "tinytext", "mediumtext", "longtext", "enum", "set")
-_INCLUSION_VALUES = 500
-_INCLUSION_TIMEOUT_S = 2.0
 
 
-class MysqlCollector:
+class MysqlCollector(Collector):
     """Collects from one database.
 
     Args:
@@ -63,18 +61,7 @@ class MysqlCollector:
         patterns: Sequence[str] = (),
     ) -> None:
         self._connection, self._database, self._now, self._patterns = connection, database, now, patterns
-        self._prober = MysqlProber(connection)
-        self._reads = 0
-
-    @property
-    def prober(self) -> MysqlProber:
-        """See `Collector.prober`."""
-        return self._prober
-
-    @property
-    def reads(self) -> int:
-        """See `Collector.reads`."""
-        return self._reads
+        self.prober: MysqlProber = MysqlProber(connection)
 
     def tables(self) -> list[Found]:
         """See `Collector.tables`: five queries, however many tables."""
@@ -86,7 +73,7 @@ class MysqlCollector:
                 continue
             is_view = kind == "VIEW"
             primary, unique = keys_of(keys[name])
-            entry = described(
+            entry = collectors.described(
                 {
                     "table_id": f"{self._database}.{name}", "last_updated": self._now,
                     "description": "" if is_view else about, "kind": "view" if is_view else "table",
@@ -95,7 +82,7 @@ class MysqlCollector:
                 }
             )  # fmt: skip
             rows = None if is_view or estimate is None else int(estimate)
-            probe = sha256(canonical_json([entry.fingerprint_sha256, rows, *changed.get(name, [])]))[:32]
+            probe = collectors.probe_of(entry, rows, *changed.get(name, []))
             found.append(Found(entry, probe, name, rows))
         return found
 
@@ -105,24 +92,19 @@ class MysqlCollector:
         texts = {each.name for each in found.entry.columns if _bare(each.type) in _TEXT}
         listed = ", ".join(f"LEFT({quoted(name)}, 200)" if name in texts else quoted(name) for name in names)
         text = f"SELECT {listed or '1'} FROM {_name(found.entry)} LIMIT {SAMPLE_ROWS + 1}"  # noqa: S608 - quoted
-        rows = self._read(text, READ_TIMEOUT_S)
+        rows = self.read(text)
         whole = len(rows) <= SAMPLE_ROWS
         values = {name: [row[place] for row in rows] for place, name in enumerate(names)}
         return Sample(values, whole, len(rows) if whole else found.row_estimate)
 
-    def is_included(self, wanted: Inclusion) -> bool | None:
-        """See `Collector.is_included`."""
+    def inclusion(self, wanted: Inclusion) -> str:
+        """See `Collector.inclusion`."""
         column, ref = quoted(wanted.column), quoted(wanted.ref_column)
-        text = (
+        return (
             f"SELECT COUNT(*), SUM(NOT EXISTS (SELECT 1 FROM {_name(wanted.ref_table.entry)} r WHERE r.{ref} = dteg_v.{column})) "  # noqa: S608 - quoted
             f"FROM (SELECT DISTINCT {column} FROM {_name(wanted.table.entry)} WHERE {column} IS NOT NULL "
-            f"LIMIT {_INCLUSION_VALUES}) dteg_v"
+            f"LIMIT {collectors.INCLUSION_VALUES}) dteg_v"
         )
-        try:
-            (values, missing), *_ = self._read(text, _INCLUSION_TIMEOUT_S)
-        except PermanentError:
-            return None
-        return None if not values else not missing
 
     def query_log(self) -> Sequence[Logged]:
         """See `Collector.query_log`: the digests of the performance schema, where it is on and may be read."""
@@ -141,12 +123,13 @@ class MysqlCollector:
             ) from None
         return [Logged(str(text), int(calls)) for text, calls in rows]
 
-    def _read(self, text: str, timeout_s: float) -> list[Any]:
+    def read(self, text: Any, timeout_s: float = collectors.READ_TIMEOUT_S) -> Sequence[Any]:
+        """See `Collector.read`."""
         import pymysql
 
-        self._reads += 1
+        self.reads += 1
         try:
-            with self._prober.read_only(timeout_s) as cursor:
+            with self.prober.read_only(timeout_s) as cursor:
                 cursor.execute(text)
                 return list(cursor.fetchall())
         except pymysql.err.MySQLError as error:

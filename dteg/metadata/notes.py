@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import Field
 
@@ -16,6 +16,7 @@ FOLDER = "metadata"
 EXAMPLES = "examples.yaml"
 TABLES = "tables.yaml"
 _MAX_EXAMPLES = 5_000
+FileT = TypeVar("FileT", bound=ConfigModel)
 
 
 class ColumnNote(ConfigModel):
@@ -76,20 +77,8 @@ def table_notes(project: Project, source: str) -> dict[str, TableNote]:
     Raises:
         ConfigError: The file is wrong; with the line.
     """
-    path = project.root / FOLDER / TABLES
-    if not path.is_file():
-        return {}
-    notes = validate(read(path, _shown(project, path)), TablesFile).tables
+    notes = _read(project, TABLES, TablesFile).tables
     return {note.table: note for note in notes if note.source == source}
-
-
-def example_notes(project: Project, source: str) -> list[ExampleNote]:
-    """Return the examples of people for a source.
-
-    Raises:
-        ConfigError: The file is wrong; with the line.
-    """
-    return [note for note in examples_file(project).examples if note.source == source]
 
 
 def examples_file(project: Project) -> ExamplesFile:
@@ -98,10 +87,17 @@ def examples_file(project: Project) -> ExamplesFile:
     Raises:
         ConfigError: The file is wrong; with the line.
     """
-    path = project.root / FOLDER / EXAMPLES
-    if not path.is_file():
-        return ExamplesFile.model_validate({})
-    return validate(read(path, _shown(project, path)), ExamplesFile)
+    return _read(project, EXAMPLES, ExamplesFile)
+
+
+def example_notes(project: Project, source: str) -> list[ExampleNote]:
+    """Return the examples of people for a source. Raises as `examples_file`."""
+    return [note for note in examples_file(project).examples if note.source == source]
+
+
+def _read(project: Project, name: str, form: type[FileT]) -> FileT:
+    path = project.root / FOLDER / name
+    return validate(read(path, _shown(project, path)), form) if path.is_file() else form.model_validate({})
 
 
 def append_example(project: Project, note: ExampleNote) -> Path:

@@ -11,17 +11,10 @@ from psycopg import sql
 from dteg.core.errors import EnvironmentProblemError, PermanentError
 from dteg.core.postgres import translate
 from dteg.core.queries import load_queries
-from dteg.metadata.collectors import READ_TIMEOUT_S, SAMPLE_ROWS, Found, Inclusion, Logged, Sample, Statistics
-from dteg.metadata.forms import described
+from dteg.metadata import collectors
+from dteg.metadata.collectors import SAMPLE_ROWS, Collector, Found, Inclusion, Logged, Sample, Statistics
 from dteg.metadata.gate import Dialect
-from dteg.metadata.models import (
-    ColumnEntry,
-    Engine,
-    ForeignKeyEntry,
-    TableEntry,
-    canonical_json,
-    sha256,
-)
+from dteg.metadata.models import ColumnEntry, Engine, ForeignKeyEntry, TableEntry
 from dteg.metadata.probers import COMPONENT, Limits, PostgresProber
 from dteg.sources.patterns import matches
 from dteg.sources.postgres import QUERIES as SOURCES
@@ -44,12 +37,10 @@ _PLAIN = (
     "timestamp",
 )
 _HIDDEN = "<insufficient privilege>"
-_INCLUSION_VALUES = 500
-_INCLUSION_TIMEOUT_S = 2.0
 Connection = psycopg.Connection[Any]
 
 
-class PostgresCollector:
+class PostgresCollector(Collector):
     """Collects from one database.
 
     Args:
@@ -63,18 +54,7 @@ class PostgresCollector:
 
     def __init__(self, connection: Connection, now: datetime, patterns: Sequence[str] = ()) -> None:
         self._connection, self._now, self._patterns = connection, now, patterns
-        self._prober = PostgresProber(connection)
-        self._reads = 0
-
-    @property
-    def prober(self) -> PostgresProber:
-        """See `Collector.prober`."""
-        return self._prober
-
-    @property
-    def reads(self) -> int:
-        """See `Collector.reads`."""
-        return self._reads
+        self.prober: PostgresProber = PostgresProber(connection)
 
     def tables(self) -> list[Found]:
         """See `Collector.tables`: four queries, however many tables."""
@@ -101,28 +81,23 @@ class PostgresCollector:
             else sql.SQL(""),
             sql.Literal(SAMPLE_ROWS + 1),
         )
-        rows = self._read(text, READ_TIMEOUT_S)
+        rows = self.read(text)
         whole = not large and len(rows) <= SAMPLE_ROWS
         values = {name: [row[place] for row in rows] for place, name in enumerate(names)}
         known = len(rows) if whole else estimate
         return Sample(values, whole, known, {} if whole else self._statistics(found.entry))
 
-    def is_included(self, wanted: Inclusion) -> bool | None:
-        """See `Collector.is_included`."""
+    def inclusion(self, wanted: Inclusion) -> sql.Composed:
+        """See `Collector.inclusion`."""
         column, ref = sql.Identifier(wanted.column), sql.Identifier(wanted.ref_column)
-        text = sql.SQL(
+        return sql.SQL(
             "SELECT count(*), count(*) FILTER (WHERE NOT EXISTS (SELECT FROM {ref_table} r WHERE r.{ref} = dteg_v.{column})) "
             "FROM (SELECT DISTINCT {column} FROM (SELECT {column} FROM {table} WHERE {column} IS NOT NULL LIMIT 20000) t "
             "LIMIT {most}) dteg_v"
         ).format(
             ref_table=_name(wanted.ref_table.entry), table=_name(wanted.table.entry), column=column, ref=ref,
-            most=sql.Literal(_INCLUSION_VALUES),
+            most=sql.Literal(collectors.INCLUSION_VALUES),
         )  # fmt: skip
-        try:
-            (values, missing), *_ = self._read(text, _INCLUSION_TIMEOUT_S)
-        except PermanentError:
-            return None
-        return None if values == 0 else missing == 0
 
     def query_log(self) -> Sequence[Logged]:
         """See `Collector.query_log`: pg_stat_statements, where the extension is there and may be read."""
@@ -144,10 +119,11 @@ class PostgresCollector:
             )
         return [Logged(text, calls) for text, calls in rows if text != _HIDDEN]
 
-    def _read(self, text: sql.Composed, timeout_s: float) -> list[Any]:
-        self._reads += 1
+    def read(self, text: Any, timeout_s: float = collectors.READ_TIMEOUT_S) -> Sequence[Any]:
+        """See `Collector.read`."""
+        self.reads += 1
         try:
-            with self._prober.read_only(Limits(timeout_s=timeout_s)):
+            with self.prober.read_only(Limits(timeout_s=timeout_s)):
                 return self._connection.execute(text).fetchall()
         except psycopg.errors.QueryCanceled:
             raise PermanentError(f"it takes longer than {timeout_s:g} s", component=COMPONENT) from None
@@ -164,7 +140,7 @@ class PostgresCollector:
 
     def _found(self, row: Any, columns: list[Any], keys: list[Any], references: list[Any]) -> Found:
         _, schema, name, kind, tuples, about, owner, definition, changes, file = row
-        entry = described(
+        entry = collectors.described(
             {
                 "table_id": f"{schema}.{name}", "last_updated": self._now, "description": about, "kind": _KINDS[kind],
                 "owner": owner, "columns": [_column(each) for each in columns],
@@ -179,7 +155,7 @@ class PostgresCollector:
         )  # fmt: skip
         estimate = int(tuples) if tuples >= 0 and kind != "v" else None
         # TRUNCATE counts no rows, but makes a new file.
-        probe = sha256(canonical_json([entry.fingerprint_sha256, estimate, changes, file]))[:32]
+        probe = collectors.probe_of(entry, estimate, changes, file)
         return Found(entry, probe, (schema, name), estimate, readable=kind != "f")
 
 

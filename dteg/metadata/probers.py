@@ -1,8 +1,9 @@
 """Running one statement where it cannot write: a read-only transaction that is rolled back, with limits."""
 
 import contextlib
+import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -117,7 +118,8 @@ class PostgresProber:
                 # A prepared statement is one statement, whatever the text holds.
                 cursor = self._connection.execute(text.encode(), prepare=True)
                 took = (time.monotonic() - began) * 1000
-                return Ran(columns=_names(cursor), rows=_texts(cursor), runtime_ms=round(took, 2))
+                columns = [column.name for column in cursor.description or ()]
+                return Ran(columns=columns, rows=_as_sent(cursor), runtime_ms=round(took, 2))
         except _NOT_OURS as error:
             raise translate(error, COMPONENT) from None
         except psycopg.errors.QueryCanceled:
@@ -173,9 +175,7 @@ class MysqlProber:
                 cursor.execute(f"SELECT * FROM ({sql}\n) AS dteg_q LIMIT {limits.rows + 1}")  # noqa: S608 - checked by the gate
                 took = (time.monotonic() - began) * 1000
                 columns = [str(each[0]) for each in cursor.description or ()]
-                rows = [
-                    [None if value is None else _text(value) for value in row] for row in cursor.fetchall()
-                ]
+                rows = texts(cursor.fetchall(), lambda value: value.decode("utf-8", "replace"))
                 return Ran(columns=columns, rows=rows, runtime_ms=round(took, 2))
         except pymysql.err.MySQLError as error:
             if error.args and error.args[0] in _LOST:
@@ -200,11 +200,7 @@ class MysqlProber:
                     self._connection.rollback()
 
 
-def _names(cursor: psycopg.Cursor[Any]) -> list[str]:
-    return [column.name for column in cursor.description or ()]
-
-
-def _texts(cursor: psycopg.Cursor[Any]) -> list[list[str | None]]:
+def _as_sent(cursor: psycopg.Cursor[Any]) -> list[list[str | None]]:
     """Return the values as the server writes them."""
     result = cursor.pgresult
     assert result is not None
@@ -213,5 +209,18 @@ def _texts(cursor: psycopg.Cursor[Any]) -> list[list[str | None]]:
     return [[None if value is None else value.decode("utf-8", "replace") for value in row] for row in values]
 
 
-def _text(value: object) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+def texts(
+    rows: Iterable[Sequence[Any]], of_bytes: Callable[[bytes], str] = bytes.hex
+) -> list[list[str | None]]:
+    """Return values of a driver as people read them."""
+    return [[None if value is None else _text(value, of_bytes) for value in row] for row in rows]
+
+
+def _text(value: Any, of_bytes: Callable[[bytes], str]) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, bytes | bytearray):
+        return of_bytes(bytes(value))
+    if isinstance(value, dict | list):
+        return json.dumps(value, default=str, ensure_ascii=False)
+    return str(value)

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from dteg.core.clock import Clock, utc_now
 from dteg.core.errors import ConfigError, ConflictError, InputError, NotFoundError
 from dteg.core.places import write_whole
-from dteg.metadata.client.documents import GZIP, unpacked
+from dteg.metadata.client.documents import GZIP, canonical, content_sha256, sha256, unpacked
 from dteg.metadata.client.signatures import signature_of, verify
 from dteg.metadata.models import (
     KEPT_VERSIONS,
@@ -21,9 +21,6 @@ from dteg.metadata.models import (
     ManifestTable,
     TableDocument,
     VersionEntry,
-    canonical_json,
-    checksum_of,
-    sha256,
     stored,
 )
 from dteg.metadata.store import Store, Stored
@@ -268,7 +265,7 @@ def write_export(path: Path, manifest: CacheManifest, documents: Sequence[TableD
     for document in documents:
         write_whole(path / "tables" / f"{_safe(document.table.table_id)}.json", stored(document))
     write_whole(path / "manifest.json", stored(manifest))
-    write_whole(path / "table.schema.json", canonical_json(TableDocument.model_json_schema(by_alias=True)))
+    write_whole(path / "table.schema.json", canonical(TableDocument.model_json_schema(by_alias=True)))
     return len(documents)
 
 
@@ -310,7 +307,7 @@ def read_manifest(data: bytes, place: str) -> CacheManifest:
 def _is_sound(data: bytes) -> bool:
     """Whether the checksum fits: of what was stored, whatever keys this version of the format knows."""
     found = json.loads(data)
-    return isinstance(found, dict) and found.get("content_sha256") == checksum_of(found)
+    return isinstance(found, dict) and found.get("content_sha256") == content_sha256(found)
 
 
 def _version(manifest: CacheManifest, data: bytes) -> VersionEntry:

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from dteg.metadata.models import Alert, CacheManifest, Example, Quality, TableEntry
+from dteg.metadata.models import CacheManifest, Example, Quality, TableEntry
+from dteg.metadata.reports import Alert
 
 LEAST_VALID_PCT = 95.0
 MOST_DROP = 5.0

@@ -13,7 +13,7 @@ from sqlglot.errors import SqlglotError
 
 from dteg.metadata.collectors import Logged
 from dteg.metadata.examples import new_example
-from dteg.metadata.gate import Dialect
+from dteg.metadata.gate import Dialect, called, fold_columns
 from dteg.metadata.models import ColumnEntry, Example, TableEntry
 from dteg.metadata.wording import question_of
 
@@ -37,19 +37,7 @@ _IN_TEXT: Mapping[str, tuple[tuple[re.Pattern[str], str], ...]] = {
         (re.compile(r"\?"), f"'{_MASK}'"),
     ),
 }
-_NUMBERS = (
-    "int",
-    "number",
-    "bigint",
-    "smallint",
-    "tinyint",
-    "mediumint",
-    "numeric",
-    "decimal",
-    "double",
-    "real",
-    "float",
-)
+_NUMBERS = ("int", "bigint", "smallint", "tinyint", "mediumint", "num", "decimal", "double", "real", "float")
 _LEAST, _MOST = (exp.GT, exp.GTE), (exp.LT, exp.LTE)
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE)
 # Around a column or a value these change how it is written, not which it is.
@@ -131,25 +119,13 @@ class _Filling:
         for table in query.find_all(exp.Table):
             if not table.db and table.name in ctes:
                 continue
-            same = [
-                each for each in entries if each.name == table.name and table.db in ("", each.schema_name)
-            ]
-            same = [each for each in same if each.schema_name == "public"] or same
+            same = called(entries, table.name, table.db)
             if len(same) != 1:
                 self._unknown = True
                 continue
             self._tables[table.alias_or_name] = same[0]
-        if dialect == "mysql":
-            self._fold()
-
-    def _fold(self) -> None:
-        """Write columns as the table has them: logs write names that are words of SQL in capitals."""
-        names = {
-            column.name.lower(): column.name for each in self._tables.values() for column in each.columns
-        }
-        for column in self._query.find_all(exp.Column):
-            if isinstance(column.this, exp.Identifier) and column.name.lower() in names:
-                column.set("this", exp.to_identifier(names[column.name.lower()], quoted=True))
+        if dialect == "mysql":  # logs write names that are words of SQL in capitals
+            fold_columns(query, self._tables.values())
 
     def fill(self) -> bool:
         """Replace all constants; False if one has no value that may be shown, or a table is not in the cache."""

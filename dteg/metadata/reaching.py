@@ -9,13 +9,14 @@ from dteg.core.control import session
 from dteg.core.errors import NotAvailableError
 from dteg.core.postgres import connect, translated
 from dteg.core.project import Project
+from dteg.metadata.client.documents import sha256
 from dteg.metadata.clouds import BigQueryPlace, CloudSource, cloud_source, place_of
 from dteg.metadata.collectors import Collector
-from dteg.metadata.models import SourceInfo, sha256
+from dteg.metadata.models import SourceInfo
 from dteg.metadata.postgres import PostgresCollector
+from dteg.metadata.probers import COMPONENT
 from dteg.sources.models import WAREHOUSE, Kind
 
-COMPONENT = "metadata"
 # Of one statement, the catalogue included.
 _TIMEOUT_S = 60.0
 
@@ -36,7 +37,7 @@ def reached(project: Project, source: str, now: datetime) -> Iterator[tuple[Coll
     """
     if source == WAREHOUSE:
         with _postgres(project.warehouse_url(), [], now) as collector:
-            yield collector, _info(source, collector, project.warehouse_url())
+            yield collector, _info(source, collector, _place(project.warehouse_url()))
         return
     if (cloud := cloud_source(project, source)) is not None:
         with reached_cloud(cloud, now) as found:
@@ -51,14 +52,14 @@ def reached(project: Project, source: str, now: datetime) -> Iterator[tuple[Coll
         link = Definitions(project).link(own, known)
     if known.kind is Kind.POSTGRES:
         with _postgres(link.url, known.patterns, now) as collector:
-            yield collector, _info(source, collector, link.url)
+            yield collector, _info(source, collector, _place(link.url))
     elif known.kind is Kind.MYSQL:
         from dteg.metadata.mysql import MysqlCollector
 
         linker = MysqlLinker()
         with linker.connected(link, _TIMEOUT_S) as connection:
             inner = MysqlCollector(connection, linker.server(link).database, now, known.patterns)
-            yield inner, _info(source, inner, link.url)
+            yield inner, _info(source, inner, _place(link.url))
     else:
         raise NotAvailableError(
             f"metadata of a source of kind {known.kind}; postgres and mysql are there, and BigQuery and Snowflake "
@@ -86,7 +87,7 @@ def reached_cloud(cloud: CloudSource, now: datetime) -> Iterator[tuple[Collector
 
         with contextlib.closing(client_of(place)) as client:
             bigquery = BigQueryCollector(client, place.dataset, place.max_bytes, now, cloud.tables)
-            yield bigquery, _cloud_info(cloud, bigquery, f"{place.endpoint}/{place.project}/{place.dataset}")
+            yield bigquery, _info(cloud.name, bigquery, f"{place.endpoint}/{place.project}/{place.dataset}")
         return
     from dteg.metadata.snowflake import SnowflakeCollector
     from dteg.metadata.snowflake_session import Session
@@ -94,13 +95,7 @@ def reached_cloud(cloud: CloudSource, now: datetime) -> Iterator[tuple[Collector
     with contextlib.closing(Session(place)) as own:
         snowflake = SnowflakeCollector(own, place, now, cloud.tables)
         where = f"{place.endpoint}/{place.account}/{place.database}/{place.schema}"
-        yield snowflake, _cloud_info(cloud, snowflake, where)
-
-
-def _cloud_info(cloud: CloudSource, collector: Collector, place: str) -> SourceInfo:
-    return SourceInfo(
-        name=cloud.name, engine=collector.engine, dialect=collector.dialect, uri_fingerprint=sha256(place.encode())[:16]
-    )  # fmt: skip
+        yield snowflake, _info(cloud.name, snowflake, where)
 
 
 @contextlib.contextmanager
@@ -112,9 +107,13 @@ def _postgres(url: str, patterns: list[str], now: datetime) -> Iterator[Collecto
         yield PostgresCollector(connection, now, patterns)
 
 
-def _info(source: str, collector: Collector, url: str) -> SourceInfo:
-    parts = urlsplit(url)
-    place = f"{parts.hostname}:{parts.port}{parts.path}?{parts.query if not parts.hostname else ''}"
+def _info(source: str, collector: Collector, place: str) -> SourceInfo:
     return SourceInfo(
         name=source, engine=collector.engine, dialect=collector.dialect, uri_fingerprint=sha256(place.encode())[:16]
     )  # fmt: skip
+
+
+def _place(url: str) -> str:
+    """Return where a database is, without who asks it."""
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port}{parts.path}?{parts.query if not parts.hostname else ''}"

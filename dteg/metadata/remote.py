@@ -4,17 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dteg.metadata.ask import SOURCE, Answer
-from dteg.metadata.models import (
-    CacheManifest,
-    CollectReport,
-    Example,
-    QualityReport,
-    SuggestReport,
-    TableDocument,
-    Verdict,
-    VersionEntry,
-)
+from dteg.metadata.models import CacheManifest, Example, TableDocument, VersionEntry
 from dteg.metadata.publish import write_export
+from dteg.metadata.reports import CollectReport, QualityReport, SuggestReport, Verdict
 from dteg.studio_client import StudioClient, quoted
 
 _PATH = "/metadata"

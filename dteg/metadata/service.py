@@ -13,27 +13,17 @@ from dteg.core.clock import Clock, utc_now
 from dteg.core.errors import ConfigError, DtegError, InputError, NotFoundError
 from dteg.core.project import Project
 from dteg.core.suggest import did_you_mean
-from dteg.core.yaml import read, validate
 from dteg.metadata import quality
 from dteg.metadata.collect import Collection, Inputs, Progress
 from dteg.metadata.dbt import dbt_tables
 from dteg.metadata.examples import Verifier, new_example
 from dteg.metadata.gate import check_sql
-from dteg.metadata.models import (
-    Alert,
-    CacheManifest,
-    CollectReport,
-    Example,
-    QualityReport,
-    SuggestReport,
-    TableDocument,
-    Verdict,
-    VersionEntry,
-)
+from dteg.metadata.models import CacheManifest, Example, TableDocument, VersionEntry
 from dteg.metadata.notes import ExampleNote, append_example, example_notes, examples_file, table_notes
 from dteg.metadata.probers import Limits
 from dteg.metadata.publish import Publisher, write_export
 from dteg.metadata.reaching import reached
+from dteg.metadata.reports import Alert, CollectReport, QualityReport, SuggestReport, Verdict
 from dteg.metadata.store import open_store
 from dteg.metadata.suggest import MOST_PER_TABLE, PER_TABLE, TABLES, Suggesting, chosen_tables
 from dteg.signing import SigningKey
@@ -92,20 +82,16 @@ class Metadata:
 
         What cannot be read now is left out.
         """
-        from dteg.metadata.clouds import FILE, CloudsFile
+        from dteg.metadata.clouds import cloud_sources
         from dteg.sources.models import Kind
         from dteg.sources.service import Sources
 
-        names, path = [WAREHOUSE], self.project.root / FILE
+        names = [WAREHOUSE]
         with contextlib.suppress(DtegError):
             kinds = (Kind.POSTGRES, Kind.MYSQL)
             names += [each.slug for each in Sources.of(self.project).sources() if each.kind in kinds]
         with contextlib.suppress(DtegError):
-            names += (
-                [each.name for each in validate(read(path, FILE), CloudsFile).sources]
-                if path.is_file()
-                else []
-            )
+            names += [each.name for each in cloud_sources(self.project)]
         return list(dict.fromkeys(names))
 
     def uri(self, source: str = WAREHOUSE) -> str:
@@ -243,7 +229,7 @@ class Metadata:
         """
         entries = [document.table for document in self.documents(source)]
         with reached(self.project, source, self._clock()) as (collector, _):
-            verifier = Verifier(entries, collector.dialect, lambda: collector.prober, self._clock())
+            verifier = Verifier(entries, collector.dialect, collector.prober, self._clock())
             example = verifier.verify(new_example(question, sql, collector.dialect))
         if example.status != "valid":
             raise InputError(f"the example does not pass: {example.why}")
@@ -280,7 +266,7 @@ class Metadata:
                 new_example(each.question, each.sql, dialect) for each in example_notes(self.project, source)
             ]
             suggesting = Suggesting(
-                entries, [*known, *waiting], Verifier(entries, dialect, lambda: prober, self._clock()),
+                entries, [*known, *waiting], Verifier(entries, dialect, prober, self._clock()),
                 check=lambda sql: check_sql(sql, dialect, entries, prober), model=model, dialect=dialect,
             )  # fmt: skip
             chosen = named or chosen_tables(entries, known, limit)

@@ -11,10 +11,18 @@ from sqlglot.optimizer.normalize_identifiers import normalize_identifiers
 
 from dteg.core.errors import EnvironmentProblemError, PermanentError
 from dteg.metadata.clouds import SnowflakePlace
-from dteg.metadata.collectors import READ_TIMEOUT_S, SAMPLE_ROWS, Found, Inclusion, Logged, Sample, Statistics
-from dteg.metadata.forms import described
+from dteg.metadata.collectors import (
+    READ_TIMEOUT_S,
+    SAMPLE_ROWS,
+    CloudCollector,
+    Found,
+    Logged,
+    Sample,
+    described,
+    probe_of,
+)
 from dteg.metadata.gate import Dialect
-from dteg.metadata.models import ColumnEntry, Engine, ForeignKeyEntry, TableEntry, canonical_json, sha256
+from dteg.metadata.models import ColumnEntry, Engine, ForeignKeyEntry, TableEntry
 from dteg.metadata.parts import DOCUMENTS, MAX_CHARACTERS, parts_of
 from dteg.metadata.snowflake_session import TAG, Session, SnowflakeProber
 from dteg.sources.patterns import matches
@@ -46,12 +54,9 @@ _ORDERED = ("NUMBER", "FLOAT", "DATE", "TIME", "TIMESTAMP_NTZ", "TIMESTAMP_LTZ",
 _SAMPLED = (*_ORDERED, "BOOLEAN", "VARCHAR")
 # A text without a length has this one.
 _LONGEST = (16_777_216, 134_217_728)
-_MAX_STATISTICS = 200
-_INCLUSION_VALUES = 500
-_INCLUSION_TIMEOUT_S = 3.0
 
 
-class SnowflakeCollector:
+class SnowflakeCollector(CloudCollector):
     """Collects from one database.
 
     Args:
@@ -63,23 +68,14 @@ class SnowflakeCollector:
 
     engine: ClassVar[Engine] = "snowflake"
     dialect: ClassVar[Dialect] = "snowflake"
+    count_if, text = "COUNT_IF", "VARCHAR"
+    inclusion_timeout_s = 3.0
 
     def __init__(
         self, session: Session, place: SnowflakePlace, now: datetime, patterns: Sequence[str] = ()
     ) -> None:
         self._session, self._place, self._now, self._patterns = session, place, now, patterns
-        self._prober = SnowflakeProber(session)
-        self._reads = 0
-
-    @property
-    def prober(self) -> SnowflakeProber:
-        """See `Collector.prober`."""
-        return self._prober
-
-    @property
-    def reads(self) -> int:
-        """See `Collector.reads`."""
-        return self._reads
+        self.prober = SnowflakeProber(session)
 
     def tables(self) -> list[Found]:
         """See `Collector.tables`: six statements, however many tables."""
@@ -106,32 +102,19 @@ class SnowflakeCollector:
         listed = ", ".join(_shortened(entry, name) for name in names)
         large = entry.kind == "table" and rows is not None and rows > SAMPLE_ROWS
         part = f" SAMPLE SYSTEM ({min(100.0, 300.0 * SAMPLE_ROWS / (rows or 1)):.6f})" if large else ""
-        text = f"SELECT {listed or '1'} FROM {_name(entry)} AS dteg_t{part} LIMIT {SAMPLE_ROWS + 1}"  # noqa: S608 - quoted
+        text = f"SELECT {listed or '1'} FROM {self.place(entry)} AS dteg_t{part} LIMIT {SAMPLE_ROWS + 1}"  # noqa: S608 - quoted
         # What a plan says of a sample is of the whole table: there the time is the limit.
-        taken = self._read(text, READ_TIMEOUT_S, planned=not large)
+        taken = self.read(text, planned=not large)
         whole = not large and len(taken) <= SAMPLE_ROWS
         values = {name: [row[n] for row in taken] for n, name in enumerate(names)}
         parts = self._parts(entry) if taken else {}
-        statistics = {} if whole else self._statistics(entry, names)
+        asked = [(name, self.quoted(name), _bare(entry, name) in _ORDERED) for name in names]
+        statistics = {} if whole else self.statistics(entry, asked)
         return Sample(values, whole, len(taken) if whole else rows, statistics, parts)
-
-    def is_included(self, wanted: Inclusion) -> bool | None:
-        """See `Collector.is_included`."""
-        column, ref = _quoted(wanted.column), _quoted(wanted.ref_column)
-        text = (
-            f"SELECT COUNT(*), COUNT_IF(dteg_r.k IS NULL) FROM (SELECT DISTINCT {column} AS k FROM "  # noqa: S608 - quoted
-            f"{_name(wanted.table.entry)} WHERE {column} IS NOT NULL LIMIT {_INCLUSION_VALUES}) AS dteg_v LEFT JOIN "
-            f"(SELECT DISTINCT {ref} AS k FROM {_name(wanted.ref_table.entry)}) AS dteg_r ON dteg_r.k = dteg_v.k"
-        )
-        try:
-            ((values, missing),) = self._read(text, _INCLUSION_TIMEOUT_S)
-        except PermanentError:
-            return None
-        return None if not values else not missing
 
     def query_log(self) -> Sequence[Logged]:
         """See `Collector.query_log`: the newest statements that this role may see."""
-        text = _LOG.format(database=_quoted(self._place.database))
+        text = _LOG.format(database=SnowflakeCollector.quoted(self._place.database))
         try:
             found = self._session.rows(text, (TAG,))
         except PermanentError as error:
@@ -146,15 +129,16 @@ class SnowflakeCollector:
     def _catalogue(self, text: str) -> list[dict[str, Any]]:
         schema = self._place.schema
         limited = text.format(
-            database=_quoted(self._place.database), schema=" AND TABLE_SCHEMA = %s" if schema else ""
+            database=SnowflakeCollector.quoted(self._place.database),
+            schema=" AND TABLE_SCHEMA = %s" if schema else "",
         )
         return self._session.rows(limited, (schema,) if schema else ()).dicts()
 
     def _keys(self, kind: str) -> dict[tuple[str, str], dict[str, list[dict[str, Any]]]]:
         """Return the columns of declared keys in order, by table and name of the key."""
         schema = self._place.schema
-        where = f"SCHEMA {_quoted(self._place.database)}.{_quoted(schema)}" if schema else (
-            f"DATABASE {_quoted(self._place.database)}"
+        where = f"SCHEMA {SnowflakeCollector.quoted(self._place.database)}.{SnowflakeCollector.quoted(schema)}" if schema else (
+            f"DATABASE {SnowflakeCollector.quoted(self._place.database)}"
         )  # fmt: skip
         before = "fk_" if kind == "IMPORTED" else ""
         found: dict[tuple[str, str], dict[str, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
@@ -167,41 +151,29 @@ class SnowflakeCollector:
     def _parts(self, entry: TableEntry) -> dict[str, list[ColumnEntry]]:
         """Return what is in documents, as far as some of them say."""
         documents = [each for each in entry.columns if _bare(entry, each.name) in _DOCUMENTS]
-        asked = [f"TO_JSON({_quoted(each.name)})" for each in documents]
+        asked = [f"TO_JSON({SnowflakeCollector.quoted(each.name)})" for each in documents]
         short = [f"IFF(LENGTH({text}) <= {MAX_CHARACTERS}, {text}, NULL)" for text in asked]
-        text = f"SELECT {', '.join(short)} FROM {_name(entry)} AS dteg_t LIMIT {DOCUMENTS}"  # noqa: S608 - quoted
+        text = f"SELECT {', '.join(short)} FROM {self.place(entry)} AS dteg_t LIMIT {DOCUMENTS}"  # noqa: S608 - quoted
         try:
-            rows = self._read(text, READ_TIMEOUT_S) if documents else []
+            rows = self.read(text) if documents else []
         except PermanentError:
             return {}
         return {each.name: parts_of(each, [row[n] for row in rows], ":") for n, each in enumerate(documents)}
 
-    def _statistics(self, entry: TableEntry, names: Sequence[str]) -> dict[str, Statistics]:
-        """Return what all rows say, if that is neither too much nor too long to read."""
-        names = names[:_MAX_STATISTICS]
-        asked = ["COUNT(*)"]
-        for name in names:
-            column = _quoted(name)
-            asked += [f"COUNT_IF({column} IS NULL)", f"APPROX_COUNT_DISTINCT({column})"]
-            is_ordered = _bare(entry, name) in _ORDERED
-            asked += [f"CAST({end}({column}) AS VARCHAR)" if is_ordered else "NULL" for end in ("MIN", "MAX")]
-        try:
-            (row,) = self._read(f"SELECT {', '.join(asked)} FROM {_name(entry)} AS dteg_t", READ_TIMEOUT_S)  # noqa: S608 - quoted
-        except PermanentError:
-            return {}
-        total, facts = row[0], row[1:]
-        return {
-            name: Statistics(
-                float(facts[4 * n]) / max(int(total), 1), int(facts[4 * n + 1]), *facts[4 * n + 2 : 4 * n + 4]
-            )
-            for n, name in enumerate(names)
-        }
-
-    def _read(self, text: str, timeout_s: float, *, planned: bool = True) -> list[tuple[Any, ...]]:
-        self._reads += 1
+    def read(
+        self, text: str, timeout_s: float = READ_TIMEOUT_S, *, planned: bool = True
+    ) -> list[tuple[Any, ...]]:
+        """See `Collector.read`."""
+        self.reads += 1
         if planned:
             self._session.refuse_large(text, timeout_s)
         return self._session.rows(text, timeout_s=timeout_s, most=SAMPLE_ROWS + 1).rows
+
+    @staticmethod
+    def quoted(name: str) -> str:
+        """See `CloudCollector.quoted`."""
+        escaped = name.replace('"', '""')
+        return f'"{escaped}"'
 
 
 Keys = dict[str, list[dict[str, Any]]]
@@ -234,8 +206,7 @@ def found_of(
         definition,
     )  # fmt: skip
     rows = int(row["row_count"]) if kind == "table" and row["row_count"] is not None else None
-    marks = [entry.fingerprint_sha256, rows, row["bytes"], str(row["last_altered"])]
-    probe = sha256(canonical_json(marks))[:32]
+    probe = probe_of(entry, rows, row["bytes"], str(row["last_altered"]))
     return Found(entry, probe, row["table_name"], rows, readable=kind != "foreign_table")
 
 
@@ -290,14 +261,5 @@ def _bare(entry: TableEntry, name: str) -> str:
 
 
 def _shortened(entry: TableEntry, name: str) -> str:
-    column = _quoted(name)
+    column = SnowflakeCollector.quoted(name)
     return f"LEFT({column}, 200)" if _bare(entry, name) == "VARCHAR" else column
-
-
-def _quoted(name: str) -> str:
-    escaped = name.replace('"', '""')
-    return f'"{escaped}"'
-
-
-def _name(entry: TableEntry) -> str:
-    return f"{_quoted(entry.schema_name)}.{_quoted(entry.name)}"

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from dteg.core.errors import MissingExtraError, PermanentError, TransientError
 from dteg.core.secrets import redact
 from dteg.metadata.clouds import SnowflakePlace
-from dteg.metadata.probers import COMPONENT, Limits, Ran, Result
+from dteg.metadata.probers import COMPONENT, Limits, Ran, Result, texts
 
 if TYPE_CHECKING:
     from snowflake.connector import SnowflakeConnection
@@ -140,8 +140,7 @@ class SnowflakeProber:
             found = self._session.rows(text, timeout_s=limits.timeout_s, most=most)
         except PermanentError as error:
             return Ran(str(error))
-        rows = [[None if value is None else _text(value) for value in row] for row in found.rows]
-        return Ran("", found.columns, rows, found.runtime_ms)
+        return Ran("", found.columns, texts(found.rows), found.runtime_ms)
 
 
 def _connected(place: SnowflakePlace) -> "SnowflakeConnection":
@@ -186,9 +185,3 @@ def _translated(timeout_s: float) -> Iterator[None]:
         if isinstance(error, errors.ProgrammingError) or not _LATER.search(said):
             raise PermanentError(said, component=COMPONENT) from None
         raise TransientError(f"Snowflake does not answer: {said}", component=COMPONENT) from None
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return value.hex() if isinstance(value, bytes | bytearray) else str(value)

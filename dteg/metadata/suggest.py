@@ -16,8 +16,9 @@ from dteg.ai import Model, ModelError
 from dteg.metadata.client import prompts
 from dteg.metadata.examples import Verifier, new_example
 from dteg.metadata.gate import Dialect
-from dteg.metadata.models import Example, Refusal, SuggestReport, TableEntry, Verdict
+from dteg.metadata.models import Example, TableEntry
 from dteg.metadata.people import value_about_people
+from dteg.metadata.reports import Refusal, SuggestReport, Verdict
 
 TABLES = 10
 PER_TABLE = 3

@@ -99,7 +99,7 @@ def advise(analysis: Analysis, model: Model, form: Form = "3NF", *, share_values
 
 def _candidates(analysis: Analysis, form: Form) -> list[Candidate]:
     """Return what the rules used and what they refused, in one list."""
-    rules = Design(analysis.flat, analysis.spread, analysis.measured, form)
+    rules = _design(analysis, form)
     synonyms = {each.id: (each.columns, *each.synonyms) for each in rules.determinants.values()}
     plan = rules.plan()
     named = {table.dependencies[0]: table.name for table in plan.tables if table.dependencies}
@@ -113,6 +113,11 @@ def _candidates(analysis: Analysis, form: Form) -> list[Candidate]:
         for each in plan.refused
     ]
     return [*used, *sorted(refused, key=lambda each: len(each.dependency.determinant))][:_MAX_CANDIDATES]
+
+
+def _design(analysis: Analysis, form: Form, choice: Choice | None = None) -> Design:
+    together = [group.columns for group in analysis.groups]
+    return Design(analysis.flat, analysis.spread, analysis.measured, form, choice, together=together)
 
 
 def _form(candidates: list[Candidate]) -> type[BaseModel]:
@@ -179,7 +184,7 @@ def _checked(
         problems.append("two tables have the same name")
     choice = Choice(accepted=accepted, keys=keys, names=names)
     if not problems:
-        plan = Design(analysis.flat, analysis.spread, analysis.measured, form, choice).plan()
+        plan = _design(analysis, form, choice).plan()
         problems = [
             f"{each.dependency.id} cannot be a table: {each.why}"
             for each in plan.refused

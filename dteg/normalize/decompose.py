@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from dteg.core.identifiers import MAX_IDENTIFIER_BYTES
 from dteg.normalize.flat import TABLE, Flat, listed, literal, quoted
-from dteg.normalize.models import ListSplit, Plan, PlannedTable
+from dteg.normalize.models import ListSplit, Plan, PlannedTable, Reference
 
 SCHEMA = "result"
 _EXCEPTIONS = "__exceptions"
@@ -28,11 +28,10 @@ def decompose(flat: Flat, plan: Plan) -> Plan:
     """
     flat.connection.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
     flat.connection.execute(f"CREATE SCHEMA {SCHEMA}")
-    splits = {split.table: split for split in plan.lists}
     for table in plan.tables:
-        if table.name in splits:
+        if plan.split_of(table.name):
             continue
-        make = _rows_query(flat, plan, table) if table is plan.root else _group_query(plan, table)
+        make = _rows_query(flat, plan, table) if table is plan.root else _group_query(plan, table, TABLE)
         flat.connection.execute(f"CREATE TABLE {here(table.name)} AS {make}")
     for split in plan.lists:
         _split(flat, plan, split)
@@ -59,8 +58,8 @@ def _rows_query(flat: Flat, plan: Plan, table: PlannedTable) -> str:
     return f"SELECT {', '.join([*number, listed(own)])} FROM {TABLE} ORDER BY rowid"  # noqa: S608 - quoted
 
 
-def _group_query(plan: Plan, table: PlannedTable) -> str:
-    """Return one row for each value of the key, with what the group mostly has in each column."""
+def _group_query(plan: Plan, table: PlannedTable, rows: str) -> str:
+    """Return one row for each value of the key, with what the group mostly has in each column of the rows."""
     key, fixed = (
         table.primary_key,
         [name for name in with_lists(plan, table) if name not in table.primary_key],
@@ -68,12 +67,12 @@ def _group_query(plan: Plan, table: PlannedTable) -> str:
     present = " AND ".join(f"{quoted(name)} IS NOT NULL" for name in key)
     used = {each.id: each for each in plan.used}
     if all(used[id_].exact for id_ in table.dependencies):
-        return f"SELECT DISTINCT {listed([*key, *fixed])} FROM {TABLE} WHERE {present} ORDER BY {listed(key)}"  # noqa: S608 - quoted
+        return f"SELECT DISTINCT {listed([*key, *fixed])} FROM {rows} WHERE {present} ORDER BY {listed(key)}"  # noqa: S608 - quoted
     by = listed(key)
-    query = f"(SELECT DISTINCT {by} FROM {TABLE} WHERE {present}) AS g"  # noqa: S608 - quoted
+    query = f"(SELECT DISTINCT {by} FROM {rows} WHERE {present}) AS g"  # noqa: S608 - quoted
     for number, name in enumerate(fixed):
         most = (
-            f"SELECT {by}, {quoted(name)}, count(*) AS c FROM {TABLE} WHERE {present} GROUP BY {by}, {quoted(name)} "  # noqa: S608 - quoted
+            f"SELECT {by}, {quoted(name)}, count(*) AS c FROM {rows} WHERE {present} GROUP BY {by}, {quoted(name)} "  # noqa: S608 - quoted
             f"QUALIFY row_number() OVER (PARTITION BY {by} ORDER BY count(*) DESC, {quoted(name)} NULLS LAST) = 1"
         )
         same = " AND ".join(f"m{number}.{quoted(each)} = g.{quoted(each)}" for each in key)
@@ -110,6 +109,12 @@ def _split(flat: Flat, plan: Plan, split: ListSplit) -> None:
     flat.connection.execute(f"CREATE TABLE {here(split.table)} AS {items} ORDER BY {listed(key)}, {position}")
     for source in split.sources:
         flat.connection.execute(f"ALTER TABLE {here(owner.name)} DROP COLUMN {quoted(source)}")
+    for name in split.things:
+        thing = _group_query(plan, plan.table(name), here(split.table))
+        flat.connection.execute(f"CREATE TABLE {here(name)} AS {thing}")
+    for name in split.members:
+        if name not in plan.table(split.table).columns:
+            flat.connection.execute(f"ALTER TABLE {here(split.table)} DROP COLUMN {quoted(name)}")
 
 
 def make_exceptions(flat: Flat, plan: Plan) -> dict[str, str]:
@@ -200,19 +205,22 @@ class _Rejoin:
         self.joins.append(f"LEFT JOIN {table} AS {alias} ON {same}{more}")
 
     def _join_list(self, owner: PlannedTable, split: ListSplit, alias: str, child: str) -> None:
-        key, position = (
-            listed(owner.primary_key),
-            quoted(self.plan.table(split.table).columns[len(owner.primary_key)]),
-        )
+        table = self.plan.table(split.table)
+        key, position = listed(owner.primary_key, "i"), quoted(table.columns[len(owner.primary_key)])
+        items = _Rejoin(self.plan, self.where)
+        to_owner = Reference(columns=owner.primary_key, table=owner.name)
+        references = [each for each in table.references if each != to_owner]
+        items.follow(table.model_copy(update={"references": references}), "i")
         picked = []
         for name, sources in split.members.items():
             for number, source in enumerate(sources, 1):
                 value = (
-                    f"string_agg({quoted(name)}, {literal(split.separator)} ORDER BY {position})"
+                    f"string_agg({items.sources[name]}, {literal(split.separator)} ORDER BY i.{position})"
                     if split.separator is not None
-                    else f"max({quoted(name)}) FILTER (WHERE {position} = {number})"
+                    else f"max({items.sources[name]}) FILTER (WHERE i.{position} = {number})"
                 )
                 picked.append(f"{value} AS {quoted(source)}")
                 self.sources[source] = f"{child}.{quoted(source)}"
-        rows = f"SELECT {key}, {', '.join(picked)} FROM {self.where(split.table)} GROUP BY {key}"  # noqa: S608 - quoted
+        joins = "".join(f" {each}" for each in items.joins)
+        rows = f"SELECT {key}, {', '.join(picked)} FROM {self.where(split.table)} AS i{joins} GROUP BY {key}"  # noqa: S608 - quoted
         self._join(f"({rows})", child, owner.primary_key, alias)

@@ -6,7 +6,7 @@ chance, by arithmetic or without saving anything is refused, with the reason.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from dteg.normalize.discovery import Columns
@@ -56,12 +56,14 @@ class Design:
         measured: The dependencies.
         form: Which form.
         choice: What somebody chose.
+        together: Columns that stay together, and in no key.
     """
 
     def __init__(
         self, flat: Flat, spread: dict[str, Spread], measured: list[Measured], form: Form = "3NF",
-        choice: Choice | None = None,
+        choice: Choice | None = None, *, together: Sequence[Sequence[str]] = (),
     ) -> None:  # fmt: skip
+        self.together = together
         self.flat, self.spread, self.form = flat, spread, form
         self.choice = choice or Choice()
         self._chosen_keys = {tuple(key) for key in self.choice.keys.values()}
@@ -155,6 +157,9 @@ class Design:
                     fixing,
                     key=lambda each: (each.measured.groups, len(each.columns), self._rank(each.columns)),
                 ).columns
+        for names in self.together:
+            if len({owners.get(name) for name in names}) > 1:
+                owners = {name: owner for name, owner in owners.items() if name not in names}
         return owners
 
     def _circular(self, each: Determinant, name: str, owners: dict[str, Columns]) -> bool:
@@ -259,7 +264,9 @@ class Design:
             assert home is not None
             references[home].append(Reference(columns=list(columns), table=names[columns]))
         rest = [name for name in self.flat.columns if name not in owners]
-        key, notes = find_key(self.flat, self.spread, rest, {name for each in order for name in each})
+        repeated = {name for names in self.together for name in names}
+        own = [name for name in rest if name not in repeated]
+        key, notes = find_key(self.flat, self.spread, own, {name for each in order for name in each})
         columns_of_root = [*(name for name in key if name not in rest), *rest]
         tables = [PlannedTable(
             name=names[_ROOT], columns=columns_of_root, primary_key=key, references=references[_ROOT], rows=self.flat.rows,

@@ -119,6 +119,14 @@ def _run_worker(flat: Flat, max_lhs: int, time_limit_s: float) -> dict[str, list
     return answer
 
 
+def search_here(flat: Flat, usable: list[str]) -> Candidates:
+    """Search for single columns that fix others, without the library: in few columns it takes no time."""
+    found = Candidates()
+    _sample(flat, usable, SAMPLE_ROWS)
+    _search_here(flat, usable, found, 1)
+    return found
+
+
 def _search_here(flat: Flat, usable: list[str], found: Candidates, most: int) -> None:
     """Compare numbers of groups: X fixes A if there are as many values of (X, A) as of X."""
     columns = dict(zip(usable, flat.hashes(usable), strict=True))

@@ -7,12 +7,13 @@ from dteg.core.identifiers import MAX_IDENTIFIER_BYTES
 from dteg.normalize.decompose import decompose, make_exceptions
 from dteg.normalize.design import Design
 from dteg.normalize.discovery import MAX_DETERMINANT, MAX_GROUPS, TIME_LIMIT_S, Candidates, find_candidates
-from dteg.normalize.first_form import Splitting, split_lists
+from dteg.normalize.first_form import Repeated, Splitting, found_groups, level_types, split_lists
 from dteg.normalize.flat import Flat
 from dteg.normalize.measure import Measured, measure
 from dteg.normalize.models import Choice, Form, Plan, Profile, Proof
 from dteg.normalize.profile import Spread, profile, spreads
 from dteg.normalize.verify import verify
+from dteg.normalize.within import with_things
 
 
 @dataclass
@@ -25,6 +26,7 @@ class Analysis:
         profile: What its columns hold.
         measured: Dependencies, measured in all rows.
         notes: What a person should know of the search.
+        groups: Columns that hold the same thing several times and become rows.
     """
 
     flat: Flat
@@ -32,6 +34,7 @@ class Analysis:
     profile: Profile
     measured: list[Measured]
     notes: list[str]
+    groups: list[Repeated]
 
 
 @dataclass
@@ -49,33 +52,50 @@ class Normalized:
     exceptions: dict[str, str]
 
 
-def analyse(flat: Flat, time_limit_s: float = TIME_LIMIT_S, most: int = MAX_DETERMINANT) -> Analysis:
+def analyse(
+    flat: Flat, time_limit_s: float = TIME_LIMIT_S, most: int = MAX_DETERMINANT, splitting: Splitting = "sure"
+) -> Analysis:
     """Look at a file.
 
     Args:
         flat: The file.
         time_limit_s: Of the search for dependencies.
         most: Columns that a determinant may have.
+        splitting: Which lists become tables.
     """
+    level_types(flat)
     flat.hash_values()
     spread = spreads(flat)
     usable = [name for name in flat.columns if spread[name].distinct > 1]
     candidates = find_candidates(flat, usable, time_limit_s, most)
-    _drop_keys(flat, spread, candidates)
-    notes = [
+    groups, about_groups = found_groups(flat, splitting)
+    _drop_determinants(flat, spread, candidates, {name for group in groups for name in group.columns})
+    notes = flat.notes + [
         f"the column {before!r} is called {now}: names have at most {MAX_IDENTIFIER_BYTES} bytes"
         for before, now in flat.shortened.items()
     ]
     measured = measure(flat, candidates)
-    return Analysis(flat, spread, profile(flat, spread), measured, [*notes, *candidates.notes])
+    described = profile(flat, spread)
+    notes += [*about_groups, *_problems(described), *candidates.notes]
+    return Analysis(flat, spread, described, measured, notes, groups)
 
 
-def _drop_keys(flat: Flat, spread: dict[str, Spread], candidates: Candidates) -> None:
-    """Leave out what has nearly as many values as the file has rows: it fixes everything and makes no table."""
+def _problems(described: Profile) -> list[str]:
+    """Return what should be mended in the file, each once with its columns."""
+    told: dict[str, list[str]] = {}
+    for column in described.columns:
+        for problem in column.problems:
+            told.setdefault(problem, []).append(column.name)
+    return [f"{', '.join(names)}: {problem}" for problem, names in told.items()]
+
+
+def _drop_determinants(
+    flat: Flat, spread: dict[str, Spread], candidates: Candidates, repeated: set[str]
+) -> None:
+    """Leave out what makes no table: what has nearly as many values as there are rows, and single items of a list."""
+    useless = repeated | {name for name in flat.columns if spread[name].distinct > MAX_GROUPS * flat.rows}
     for found in (candidates.exact, candidates.almost):
-        for columns in [
-            each for each in found if any(spread[name].distinct > MAX_GROUPS * flat.rows for name in each)
-        ]:
+        for columns in [each for each in found if useless & set(each)]:
             del found[columns]
 
 
@@ -90,8 +110,10 @@ def design(
         choice: What somebody chose among what was measured.
         splitting: Which lists become tables.
     """
-    plan = Design(analysis.flat, analysis.spread, analysis.measured, form, choice).plan()
-    plan = split_lists(analysis.flat, plan, splitting)
+    together = [group.columns for group in analysis.groups]
+    plan = Design(analysis.flat, analysis.spread, analysis.measured, form, choice, together=together).plan()
+    plan = split_lists(analysis.flat, plan, analysis.groups, splitting)
+    plan = with_things(analysis.flat, plan)
     return plan.model_copy(update={"notes": [*analysis.notes, *plan.notes]})
 
 

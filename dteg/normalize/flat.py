@@ -1,9 +1,11 @@
 """The file in DuckDB: as it was read, and as one hash for each value."""
 
+import codecs
 import contextlib
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 from dteg.core.errors import InputError, MissingExtraError
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 TABLE = "flat"
 HASHES = "hashes"
-MAX_COLUMNS = 200
+MAX_COLUMNS = 400
 MEMORY = "1GB"
 
 
@@ -67,11 +69,13 @@ class Flat:
 
     Attributes:
         shortened: Names of columns that no database would keep whole, with what they are called instead.
+        notes: What a person should know of how it was read.
     """
 
     def __init__(self, connection: "DuckDBPyConnection", name: str) -> None:
         self.connection = connection
         self.name = name
+        self.notes: list[str] = []
         self.shortened = _shorten_names(connection)
         described = connection.execute(f"DESCRIBE {TABLE}").fetchall()
         self.columns = [str(row[0]) for row in described]
@@ -83,6 +87,14 @@ class Flat:
         row = self.connection.execute(query).fetchone()
         assert row is not None
         return row
+
+    def change_type(self, name: str, type_: str) -> None:
+        """Give a column another type, if that changes no value."""
+        column, was = quoted(name), self.types[name]
+        back = f"CAST(CAST({column} AS {type_}) AS {was})"
+        if not self.one(f"SELECT count(*) FILTER ({back} IS DISTINCT FROM {column}) FROM {TABLE}")[0]:  # noqa: S608 - quoted
+            self.connection.execute(f"ALTER TABLE {TABLE} ALTER COLUMN {column} TYPE {type_}")
+            self.types[name] = type_
 
     def hash_values(self) -> None:
         """Make the table `hashes`: the columns h0, h1, ... with 64 bits for each value, null included.
@@ -118,7 +130,7 @@ def load(
     connection: "DuckDBPyConnection",
     project: Project,
     file: str,
-    format_: str | None = None,
+    how: Mapping[str, Any] = MappingProxyType({}),
     *,
     name: str = "",
 ) -> Flat:
@@ -128,30 +140,46 @@ def load(
         connection: Where to.
         project: Whose connectors read it.
         file: Path or URL.
-        format_: csv, tsv, json, jsonl, parquet or xlsx; default: as the name ends.
+        how: Keys of `CreateRequest`: format, types, options.
         name: What it is called; default: its own name.
 
     Raises:
         InputError: It cannot be read, has rows that cannot be read, or none at all.
-        ConfigError: There is no such format.
+        ConfigError: There is no such format, type or option.
         MissingExtraError: What reads Excel files is not installed.
     """
     from dteg.connectors.base import Context
+    from dteg.normalize.nested import unfold
     from dteg.tables.loading import Source, extractor_of, project_in
     from dteg.tables.models import CreateRequest
+    from dteg.tables.requests import checked
 
     source = Source(Path.cwd(), file)
-    request = CreateRequest.model_validate({"table": "flat", "format": format_})
+    request = checked(CreateRequest, table="flat", **how)
+    if "encoding" not in request.options and _is_utf16(Path(file)):
+        request = request.model_copy(update={"options": {**request.options, "encoding": "utf-16"}})
     component, config = extractor_of(project, request, source)
+    file_format = getattr(config, "file_format", "")
     context = Context(project_in(project, source.folder))
     with cast("Extractor[Any]", component.create(config, context)) as extractor:
         (stream,) = extractor.streams()
         _check_columns(stream.schema, file)
         _fill(connection, stream.schema, _whole(extractor.read(stream, None), context))
+    of_json = unfold(connection) if file_format in ("json", "jsonl") else []
     flat = Flat(connection, name or Path(file.split("?", maxsplit=1)[0]).name.split(".")[0])
     if not flat.rows:
-        raise InputError("holds no rows", source=file)
+        other = "; another sheet is read with --set sheet=NAME" if file_format == "xlsx" else ""
+        raise InputError(f"holds no rows{other}", source=file)
+    flat.notes = of_json
     return flat
+
+
+def _is_utf16(path: Path) -> bool:
+    """Whether a file says with its first bytes that it is UTF-16, as Excel writes "Unicode text"."""
+    if path.suffix.lower() not in (".csv", ".tsv", ".txt") or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def _whole(batches: "Iterator[Batch]", context: "Context") -> "Iterator[Batch]":

@@ -1,14 +1,18 @@
 """Keys of the table of the rows."""
 
+import re
 from itertools import combinations
 
 from dteg.normalize.flat import HASHES, TABLE, Flat, quoted
 from dteg.normalize.models import ROW_ID
-from dteg.normalize.naming import looks_like_key, may_be_key
+from dteg.normalize.naming import looks_like_key, may_be_key, separated
 from dteg.normalize.profile import Spread
 
 _MAX_KEY = 3
 _MAX_TRIED = 60
+# Of what is measured again and again, the time tells the rows apart, together with what is measured.
+_LINES = re.compile(r"(.*_)?(line|item|pos|position|seq|sequence|row)(_?(no|nr|num|number|id))?")
+_TIMES = ("DATE", "TIMESTAMP")
 # Pairs of rows that would be equal if the columns had nothing to do with each other: below it, uniqueness is chance.
 _EXPECTED = 3.0
 
@@ -27,22 +31,38 @@ def find_key(
     Returns:
         The key, `[row_id]` where there is none; and notes.
     """
-    possible = [
-        name for name in columns
-        if may_be_key(name, flat.types[name]) and (looks_like_key(name) or name in references or spread[name].distinct == flat.rows)
+    named = [
+        name for name in columns if may_be_key(name, flat.types[name]) and (looks_like_key(name) or name in references)
     ]  # fmt: skip
-    possible = [name for name in possible if not _has_nulls(flat, name)]
-    for size in range(1, _MAX_KEY + 1):
-        tried = list(combinations(possible, size))[:_MAX_TRIED]
-        tried.sort(key=lambda names: -sum(looks_like_key(name) + (name in references) for name in names))
-        for names in tried:
-            if _could_be(flat, spread, names) and is_unique(flat, names):
-                return list(names), []
+    whole = [
+        name for name in columns if may_be_key(name, flat.types[name]) and spread[name].distinct == flat.rows
+    ]
+    times = [name for name in columns if flat.types[name].startswith(_TIMES)]
+    for possible in (named, whole, [*times, *named]):
+        if found := _key_among(flat, spread, possible, references):
+            return found, []
     taken = {name.casefold() for name in flat.columns}
     surrogate = ROW_ID
     while surrogate in taken:
         surrogate += "_"
     return [surrogate], [f"no columns tell the rows apart: {surrogate} numbers them in the order of the file"]
+
+
+def _key_among(flat: Flat, spread: dict[str, Spread], columns: list[str], references: set[str]) -> list[str]:
+    """Return the fewest of some columns that no two rows share; none if there are none."""
+    possible = [name for name in columns if not _has_nulls(flat, name)]
+    for size in range(1, _MAX_KEY + 1):
+        tried = list(combinations(possible, size))[:_MAX_TRIED]
+        tried.sort(key=lambda names: -sum(_weight(name, references) for name in names))
+        for names in tried:
+            if _could_be(flat, spread, names) and is_unique(flat, names):
+                return list(names)
+    return []
+
+
+def _weight(name: str, references: set[str]) -> int:
+    """Return how much a column is worth in a key: the number of a line is made to tell lines apart."""
+    return looks_like_key(name) + (name in references) + 2 * bool(_LINES.fullmatch(separated(name)))
 
 
 def has_pair_key(flat: Flat, spread: dict[str, Spread], name: str, others: list[str]) -> bool:

@@ -22,7 +22,7 @@ class ColumnProfile(ConfigModel):
         maximum: Greatest value, as text.
         top: The most frequent values with their rows; none where they could name people.
         pii: Why it looks like data about people, such as `email`; empty otherwise.
-        problems: What keeps it from first normal form, such as a list in each value.
+        problems: What somebody should mend, such as dates in several forms.
     """
 
     name: str
@@ -85,15 +85,19 @@ class ListSplit(ConfigModel):
 
     Attributes:
         table: The table of the rows: the owner's key, `position` from 1, and the values.
+        name: What repeats, such as `item`.
         owner: The table that the columns belonged to.
         separator: Between the items of a list; None for a group of columns.
         members: By column of the new table, the columns it came from, in the order of their positions.
+        things: Tables that its rows refer to: of what repeats, some columns may be about a thing of its own.
     """
 
     table: str
     owner: str
+    name: str = ""
     separator: str | None = None
     members: dict[str, list[str]]
+    things: list[str] = Field([])
 
     @property
     def sources(self) -> list[str]:
@@ -156,6 +160,10 @@ class Plan(ConfigModel):
     def is_normal_already(self) -> bool:
         """Whether there is nothing to do."""
         return len(self.tables) == 1 and not self.lists
+
+    def split_of(self, table: str) -> ListSplit | None:
+        """Return the list that a table belongs to: its rows, or a thing that they refer to."""
+        return next((each for each in self.lists if table in (each.table, *each.things)), None)
 
     def table(self, name: str) -> PlannedTable:
         """Return the table of a name."""

@@ -3,22 +3,18 @@
 import re
 from dataclasses import dataclass
 
+from dteg.metadata.people import about_people
 from dteg.normalize.flat import HASHES, TABLE, Flat, quoted
 from dteg.normalize.models import ColumnProfile, Profile
 
 _TOP = 5
 _MAX_SHOWN = 40
-# What names say about people. Values are looked at too: a name alone may say nothing.
-_PII_NAMES = re.compile(
-    r"(^|_)(e?mail|phone|mobile|tel|fax|ssn|passport|birth(day|date)?|dob|iban|card(_?number)?|tax_?id|first_?name|"
-    r"last_?name|full_?name|surname|address|street)(_|$|[0-9])",
-    re.IGNORECASE,
-)
-_PII_VALUES = {
-    "email": r"^[^@\s]+@[^@\s]+\.[^@\s]+$",
-    "phone": r"^\+?[0-9][0-9 ()./-]{7,18}[0-9]$",
-    "iban": r"^[A-Z]{2}[0-9]{2}[A-Z0-9]{10,30}$",
-}
+_LOOKED_AT = 200
+_DATES = {
+    "2026-01-31": r"\d{4}-\d{1,2}-\d{1,2}", "2026/01/31": r"\d{4}/\d{1,2}/\d{1,2}", "31.01.2026": r"\d{1,2}\.\d{1,2}\.\d{4}",
+    "01/31/2026": r"\d{1,2}/\d{1,2}/\d{4}", "31-01-2026": r"\d{1,2}-\d{1,2}-\d{4}",
+}  # fmt: skip
+_MOSTLY = 0.9
 
 
 @dataclass(frozen=True)
@@ -55,7 +51,8 @@ def _column(flat: Flat, name: str, spread: Spread) -> ColumnProfile:
     nulls, least, most = flat.one(
         f"SELECT count(*) - count({column}), min({column})::VARCHAR, max({column})::VARCHAR FROM {TABLE}"  # noqa: S608 - quoted
     )
-    pii = _about_people(flat, name)
+    texts = _texts(flat, name)
+    pii = about_people(name, texts) or ""
     top = [] if pii or spread.distinct > flat.rows // 2 else flat.connection.execute(
         f"SELECT {column}::VARCHAR, count(*) FROM {TABLE} WHERE {column} IS NOT NULL "  # noqa: S608 - quoted
         f"GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {_TOP}"
@@ -63,24 +60,36 @@ def _column(flat: Flat, name: str, spread: Spread) -> ColumnProfile:
     return ColumnProfile(
         name=name, type=flat.types[name], distinct=spread.distinct - bool(nulls), nulls=int(nulls),
         minimum=None if pii else _short(least), maximum=None if pii else _short(most),
-        top=[(_short(value) or "", int(count)) for value, count in top], pii=pii,
+        top=[(_short(value) or "", int(count)) for value, count in top], pii=pii, problems=_problems(flat, name, int(nulls), texts),
     )  # fmt: skip
 
 
-def _about_people(flat: Flat, name: str) -> str:
-    if match := _PII_NAMES.search(name):
-        return match[2].lower()
+def _texts(flat: Flat, name: str) -> list[str]:
+    """Return some values of a column of texts."""
     if flat.types[name] != "VARCHAR":
-        return ""
+        return []
     column = quoted(name)
-    for kind, pattern in _PII_VALUES.items():
-        fits, values = flat.one(
-            f"SELECT count(*) FILTER (WHERE regexp_matches(v, '{pattern}')), count(*) FROM "  # noqa: S608 - constants
-            f"(SELECT {column} AS v FROM {TABLE} WHERE {column} IS NOT NULL LIMIT 200)"
-        )
-        if values and fits > 0.8 * values:
-            return kind
-    return ""
+    rows = flat.connection.execute(
+        f"SELECT {column} FROM {TABLE} WHERE {column} IS NOT NULL LIMIT {_LOOKED_AT}"  # noqa: S608 - quoted
+    ).fetchall()
+    return [str(value) for (value,) in rows]
+
+
+def _problems(flat: Flat, name: str, nulls: int, texts: list[str]) -> list[str]:
+    """Return what somebody should mend in a column."""
+    if nulls == flat.rows:
+        return ["always empty"]
+    # All rows are looked at only where some values are dates.
+    if not any(re.match(form, text) for text in texts for form in _DATES.values()):
+        return []
+    counted = ", ".join(
+        f"count(*) FILTER (regexp_full_match(v, '{form}([ T].*)?'))" for form in _DATES.values()
+    )
+    counts = flat.one(f"SELECT {counted} FROM (SELECT {quoted(name)} AS v FROM {TABLE})")  # noqa: S608 - quoted
+    forms = [shown for shown, count in zip(_DATES, counts, strict=True) if count]
+    if len(forms) < 2 or sum(counts) < _MOSTLY * (flat.rows - nulls):
+        return []
+    return [f"dates in {len(forms)} forms ({', '.join(forms)}) stay texts"]
 
 
 def _short(value: str | None) -> str | None:

@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field
 
@@ -29,9 +29,14 @@ class NormalizeRequest(ConfigModel):
     """How a file is taken apart."""
 
     format: FileFormat | None = Field(None, description="Format of the file; default: from its name.")
+    types: dict[str, str] = Field({}, description="SQL types by column; the others are inferred.")
+    options: dict[str, Any] = Field(
+        {}, description="Settings of the files extractor, such as encoding, delimiter, sheet, records_path."
+    )
     form: Form = Field("3NF", description="Normal form.")
     lists: Splitting = Field(
-        "sure", description="Lists that become tables: sure (; and |), all (commas too) or none."
+        "sure",
+        description="Lists that become tables: sure, all (any commas and numbered columns too) or none.",
     )
     determinants: int = Field(
         MAX_DETERMINANT, ge=1, le=3, description="Most columns that together identify a thing."
@@ -104,9 +109,10 @@ class Normalizer:
             workspace(Path(folder), _memory(file)) as connection,
         ):
             watch("reading")
-            flat = load(connection, self.project, file, request.format, name=request.name)
+            how = {"format": request.format, "types": request.types, "options": request.options}
+            flat = load(connection, self.project, file, how, name=request.name)
             watch("looking for dependencies")
-            analysis = engine.analyse(flat, most=request.determinants)
+            analysis = engine.analyse(flat, most=request.determinants, splitting=request.lists)
             advice = self._advice(analysis, request, watch)
             plan = engine.design(analysis, request.form, advice.choice if advice else None, request.lists)
             if advice:

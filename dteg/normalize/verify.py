@@ -98,12 +98,14 @@ def _form_problems(plan: Plan, table: PlannedTable) -> list[str]:
 
     The items of lists are other values than the columns that they came from.
     """
-    if any(split.table == table.name for split in plan.lists):
+    if plan.split_of(table.name):
         return []
     columns, key = set(table.columns), set(table.primary_key)
+    within = {id_ for split in plan.lists for name in split.things for id_ in plan.table(name).dependencies}
     return [
         f"{table.name}: {', '.join(each.determinant)} fixes {name}, but is not its key"
         for each in plan.used
+        if each.id not in within
         if set(each.determinant) < columns and set(each.determinant) != key
         for name in each.dependent
         if name in columns and name not in key
@@ -117,7 +119,7 @@ def _placement_problems(flat: Flat, plan: Plan) -> list[str]:
     for name in flat.columns:
         holders = [
             table.name for table in plan.tables
-            if name in table.columns and name not in table.primary_key and not any(split.table == table.name for split in plan.lists)
+            if name in table.columns and name not in table.primary_key and not plan.split_of(table.name)
         ]  # fmt: skip
         as_key = any(name in table.primary_key for table in plan.tables)
         if len(holders) + (name in moved) > 1 or not (holders or as_key or name in moved):
@@ -128,7 +130,7 @@ def _placement_problems(flat: Flat, plan: Plan) -> list[str]:
 
 
 def _type_problems(flat: Flat, plan: Plan, table: PlannedTable) -> list[str]:
-    if any(split.table == table.name for split in plan.lists):
+    if plan.split_of(table.name):
         return []
     types = {
         str(row[0]): str(row[1]) for row in flat.connection.execute(f"DESCRIBE {here(table.name)}").fetchall()

@@ -75,4 +75,5 @@ class Catalogue:
             return True  # of the original form, which has none
         entries = [self.tables.get(each) for each in example.get("tables") or ()]
         known = [each for each in entries if each is not None and "fingerprint_sha256" in each]
-        return len(known) == len(entries) and bool(told == fingerprint_of(known))
+        marks = [(each["table_id"], each["fingerprint_sha256"]) for each in known]
+        return len(known) == len(entries) and bool(told == fingerprint_of(marks))

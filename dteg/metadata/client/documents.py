@@ -105,13 +105,13 @@ def checked(data: bytes, source: str) -> Frozen:
 
 
 def content_sha256(document: Mapping[str, Any]) -> str:
-    """Return the checksum of a document, whatever keys it has: see `dteg.metadata.models.checksum_of`."""
+    """Return the checksum of a document, whatever keys it has."""
     return sha256(canonical({key: value for key, value in document.items() if key != "content_sha256"}))
 
 
-def fingerprint_of(tables: Iterable[Mapping[str, Any]]) -> str:
-    """Return one fingerprint of several tables: see `dteg.metadata.models.fingerprint_of`."""
-    return sha256(canonical(sorted([each["table_id"], each["fingerprint_sha256"]] for each in tables)))
+def fingerprint_of(tables: Iterable[tuple[str, str]]) -> str:
+    """Return one fingerprint of several tables: of their ids and fingerprints."""
+    return sha256(canonical(sorted(map(list, tables))))
 
 
 def canonical(value: Any) -> bytes:

@@ -7,7 +7,7 @@ Gao et al., DAIL-SQL (arXiv 2308.15363).
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -34,6 +34,38 @@ _STOP_WORDS = (
     "were what when where which while who whom whose why will with within would year you your date"
 )
 _STOP = frozenset(_STOP_WORDS.split())
+# What people say, and what tables call it. Words of a question count in full, these a part of it.
+_RELATED_WORDS = """
+    revenue turnover income earnings earned made: order total amount invoice payment sales
+    sold selling sell: order line quantity sales
+    buy bought purchase purchased: order customer payment
+    spend spent spending: order total amount payment expense cost
+    client clients buyer buyers shopper shoppers: customer
+    user users member members: customer visitor account
+    staff people worker workers colleague colleagues headcount: employee person
+    vacation holiday holidays absence absent sick off: leave absence
+    pay paid earn wage wages: salary payment payroll
+    deliver delivers delivery deliveries delivered shipping: shipment delivered expected
+    late delayed overdue delay: due expected delivered shipment
+    stock inventory available: stock inventory hand
+    item items article articles goods: product item
+    refund refunds refunded back: return refund
+    complaint complaints issue issues problem problems: ticket support
+    breakdown breakdowns break breaks outage outages broken failure failures: downtime incident failure
+    ad ads advert adverts advertising marketing: ad campaign
+    visit visits traffic website site: session visit page
+    vendor vendors: supplier
+    hire hired hires joined: employee hired
+    rating ratings satisfied happy: score satisfaction rating
+    tax: vat tax
+    profit margin: cost price amount
+"""
+_RELATED = 0.35
+# Of a table and its copy the copy comes later, unless the question asks for it.
+_COPIES = re.compile(
+    r"(?:^|[._])(stg|staging|archive|archived|backup|bak|tmp|temp|old|copy|20\d\d)(?=[._]|$)"
+)
+_COPY = 0.7
 _ENDINGS = ("ingly", "edly", "ments", "ment", "ations", "ation", "ings", "ing", "ers", "ies", "ied", "es", "ed", "er", "ly", "s", "y", "e")  # fmt: skip
 
 
@@ -88,12 +120,16 @@ class Index:
                 self._postings[word].append((number, count * (_K1 + 1) / (count + norm)))
         self._size = len(documents)
 
-    def scores(self, question: Iterable[str]) -> dict[int, float]:
-        """Return the score of each document that has any of the words."""
+    def scores(self, question: Mapping[str, float]) -> dict[int, float]:
+        """Return the score of each document that has any of the words.
+
+        Args:
+            question: Words, with how much each counts.
+        """
         found: dict[int, float] = defaultdict(float)
-        for word in set(question):
+        for word, share in question.items():
             postings = self._postings.get(word, ())
-            weight = math.log(1 + (self._size - len(postings) + 0.5) / (len(postings) + 0.5))
+            weight = share * math.log(1 + (self._size - len(postings) + 0.5) / (len(postings) + 0.5))
             for number, part in postings:
                 found[number] += weight * part
         return found
@@ -120,8 +156,13 @@ class Retrieval:
 
     def tables(self, question: str) -> list[str]:
         """Return the ids of all tables, the one that fits best first; those that do not fit at all come last."""
-        found = self._index.scores(words(masked(question)))
-        scores = {self._ids[number]: score for number, score in found.items()}
+        asked = words(masked(question))
+        said = dict.fromkeys((other for word in asked for other in _related().get(word, ())), _RELATED)
+        found = self._index.scores(said | dict.fromkeys(asked, 1.0))
+        scores = {
+            self._ids[number]: score * (_COPY if _is_copy(self._ids[number], asked) else 1.0)
+            for number, score in found.items()
+        }
         # What is joined to a good table is often needed with it, though the question does not name it.
         # By the best of its neighbours alone: else a table that all others refer to would fit every question.
         near: dict[str, float] = {}
@@ -129,12 +170,17 @@ class Retrieval:
             for other in self._joins.get(table, ()):
                 near[other] = max(near.get(other, 0.0), _JOINED * score / len(self._joins[table]))
         raised = {each: scores.get(each, 0.0) + near.get(each, 0.0) for each in {*scores, *near}}
-        popular = {str(each["table_id"]): each.get("popularity") or 0 for each in self._tables}
-        return sorted(self._ids, key=lambda each: (-raised.get(each, 0.0), -popular[each], each))
+        popular = {
+            str(each["table_id"]): (-(each.get("popularity") or 0), -(each.get("row_count") or 0))
+            for each in self._tables
+        }
+        return sorted(
+            self._ids, key=lambda each: (-raised.get(each, 0.0), _is_copy(each, asked), popular[each], each)
+        )
 
     def examples(self, question: str, k: int) -> list[Mapping[str, Any]]:
         """Return the examples whose questions are like this one, best first; of those with the same form one."""
-        scores = self._questions.scores(words(masked(question)))
+        scores = self._questions.scores(dict.fromkeys(words(masked(question)), 1.0))
         plain = " ".join(question.lower().split())
         for number, example in enumerate(self._examples):
             if " ".join(str(example["question"]).lower().split()) == plain:
@@ -159,6 +205,22 @@ class Retrieval:
                     found[str(table["table_id"])].add(other)
                     found[other].add(str(table["table_id"]))
         return found
+
+
+@lru_cache(maxsize=1)
+def _related() -> Mapping[str, tuple[str, ...]]:
+    """Return what tables may call a word, by its stem."""
+    found: dict[str, tuple[str, ...]] = {}
+    for line in _RELATED_WORDS.strip().splitlines():
+        said, _, called = line.partition(":")
+        for word in said.split():
+            found[_stem(word)] = tuple(map(_stem, called.split()))
+    return found
+
+
+def _is_copy(table_id: str, asked: Sequence[str]) -> bool:
+    match = _COPIES.search(table_id.lower())
+    return match is not None and match[1] not in asked
 
 
 def _document(table: Mapping[str, Any], asked: Mapping[str, int]) -> dict[str, float]:

@@ -14,7 +14,7 @@ def flat_view(plan: Plan) -> str:
 
 def column_types(flat: Flat, plan: Plan, table: PlannedTable) -> dict[str, str]:
     """Return the PostgreSQL type of each column of a table."""
-    split = next((each for each in plan.lists if each.table == table.name), None)
+    split = plan.split_of(table.name)
     types = {}
     for name in table.columns:
         if split is not None and name in split.members:

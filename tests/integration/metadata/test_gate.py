@@ -180,7 +180,7 @@ def test_a_lock_of_somebody_else_is_not_waited_for(trap):
     thread = threading.Thread(target=hold)
     thread.start()
     try:
-        assert ready.wait(10)
+        assert ready.wait(60)
         assert trap.metadata.check("SELECT count(*) FROM orders").status == "broken"
     finally:
         done.set()

@@ -59,7 +59,7 @@ def make_change(number, database, table="public.orders"):
 
 
 def test_schema_changes_ask_for_one_run(studio_project, monkeypatch):
-    from dteg.schema_changes.impact import database_of
+    from dteg.core.postgres import database_of
 
     here = database_of(studio_project.warehouse_url())
     changes = [

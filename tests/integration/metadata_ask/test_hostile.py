@@ -75,7 +75,7 @@ def test_a_hijacked_model_does_no_harm(server, asker, watched, name):
     assert answer.origin != "model", answer.sql
     assert answer.rows is None
     assert CANARY not in answer.model_dump_json()
-    assert time.monotonic() - began < 10  # no pg_sleep(30)
+    assert time.monotonic() - began < 25  # no pg_sleep(30)
 
 
 @pytest.mark.parametrize("name", SQL)

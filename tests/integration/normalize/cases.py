@@ -266,7 +266,42 @@ def baskets(r: random.Random) -> Iterator[Row]:
         yield [number, f"2024-01-{r.randint(10, 28)}", *parts]
 
 
+def exported(r: random.Random) -> Iterator[Row]:
+    articles = [
+        (f"SKU{number:03d}", f"Article {number}", round(r.uniform(5, 90), 2)) for number in range(1, 25)
+    ]
+    customers = [(number, f"Person {number}") for number in range(1, 30)]
+    for number in range(1, 150):
+        items = [(*each[:2], r.randint(1, 4), each[2]) for each in r.sample(articles, r.randint(1, 3))]
+        parts = [value for each in items for value in each]
+        yield [number, *r.choice(customers), *parts, *[""] * (12 - len(parts))]
+
+
+def answered(r: random.Random) -> Iterator[Row]:
+    for number in range(1, 150):
+        places = ", ".join(name for name in ("Home", "Office", "Train") if r.random() < 0.6)
+        yield [
+            number,
+            places,
+            *[r.choice(["yes", "no", ""]) for _ in range(3)],
+            *[r.random() for _ in range(3)],
+        ]
+
+
+_ITEMS = " ".join(f"item{place}_{part}" for place in (1, 2, 3) for part in ("sku", "name", "qty", "price"))
 LISTS = [
+    Case(
+        "exported",
+        f"order_no customer_id customer_name {_ITEMS}",
+        exported,
+        ["order_no customer_id", "customer_id customer_name", "order_no position sku qty", "sku name price"],
+    ),
+    Case(
+        "answered",
+        "response_id places q1 q2 q3 temp_1 temp_2 temp_3",
+        answered,
+        ["response_id q1 q2 q3 temp_1 temp_2 temp_3", "response_id position places"],
+    ),
     Case("tagged", "article_id name tags", tagged, ["article_id name", "article_id position tags"]),
     Case(
         "phones",

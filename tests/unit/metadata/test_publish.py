@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dteg.core.errors import InputError, NotFoundError
-from dteg.metadata.models import CacheManifest, ColumnEntry, TableDocument, TableEntry, checksum_of
+from dteg.metadata.client.documents import content_sha256
+from dteg.metadata.models import CacheManifest, ColumnEntry, TableDocument, TableEntry
 from dteg.metadata.publish import Publisher
 from dteg.metadata.store import FolderStore
 
@@ -43,7 +44,7 @@ def test_the_original_keys_come_first_and_stay_valid(publisher, tmp_path):
     assert list(document["schema"])[:3] == ["table_id", "last_updated", "columns"]
     assert list(document["schema"]["columns"][0])[:4] == ["name", "type", "mode", "description"]
     assert document["schema"]["columns"][0]["mode"] == "REQUIRED"
-    assert document["content_sha256"] == checksum_of(document)
+    assert document["content_sha256"] == content_sha256(document)
 
 
 def test_keys_of_a_later_version_are_ignored():

@@ -10,16 +10,8 @@ import pytest
 
 from dteg.core.errors import ConfigError, InputError
 from dteg.metadata.client import MetadataClient, TamperedError
-from dteg.metadata.client.documents import MAX_DOCUMENT_BYTES, parse
-from dteg.metadata.models import (
-    CacheManifest,
-    ColumnEntry,
-    TableDocument,
-    TableEntry,
-    canonical_json,
-    checksum_of,
-    sha256,
-)
+from dteg.metadata.client.documents import MAX_DOCUMENT_BYTES, canonical, content_sha256, parse, sha256
+from dteg.metadata.models import CacheManifest, ColumnEntry, TableDocument, TableEntry
 from dteg.metadata.publish import Publisher
 from dteg.metadata.store import FolderStore
 from dteg.signing import SigningKey
@@ -52,7 +44,7 @@ def changed(cache, **facts):
     """Change a manifest as somebody would who may write to the bucket: with a checksum that fits."""
     path = cache / "manifest.json"
     document = json.loads(path.read_text()) | facts
-    document["content_sha256"] = checksum_of(document)
+    document["content_sha256"] = content_sha256(document)
     path.write_text(json.dumps(document))
 
 
@@ -107,7 +99,7 @@ def test_a_signature_of_another_manifest_does_not_fit(cache, tmp_path):
 def test_an_object_that_the_manifest_does_not_name_is_refused(cache):
     made = publish(cache, key=KEY)
     (cache / made.tables[0].file).write_bytes(
-        canonical_json({"schema": {"table_id": "public.orders", "columns": []}})
+        canonical({"schema": {"table_id": "public.orders", "columns": []}})
     )
     with pytest.raises(TamperedError, match="not what the manifest names"):
         client(cache, KEY.public).get_schema_info()
@@ -205,13 +197,13 @@ def test_objects_of_before_signatures_and_packing_are_read(cache):
     document = json.loads((cache / "manifest.json").read_text())
     table = json.loads((cache / document["tables"][0]["file"]).read_text())
     del table["source"], table["schema"]["metrics"], table["content_sha256"]
-    table["content_sha256"] = checksum_of(table)
-    data = canonical_json(table)
+    table["content_sha256"] = content_sha256(table)
+    data = canonical(table)
     file = f"tables/public.orders/{sha256(data)}.json"
     (cache / file).write_bytes(data)
     document["tables"][0] |= {"file": file, "sha256": sha256(data)}
     del document["signature"]
-    changed_document = document | {"content_sha256": checksum_of(document)}
+    changed_document = document | {"content_sha256": content_sha256(document)}
     (cache / "manifest.json").write_text(json.dumps(changed_document))
     publisher = Publisher(FolderStore(cache), lambda: NOW)
     assert publisher.document(publisher.current().tables[0]).table.description == "old"
@@ -223,7 +215,7 @@ def test_older_clients_read_what_is_signed(cache):
     publish(cache, key=KEY)
     document = json.loads((cache / "manifest.json").read_text())
     assert document["signature"]
-    assert document["content_sha256"] == checksum_of(document)
+    assert document["content_sha256"] == content_sha256(document)
 
 
 def test_cryptography_is_only_for_who_gives_a_key(cache):

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from dteg.metadata import models
-from dteg.metadata.client.documents import TamperedError, checked, files_of, fingerprint_of, parse
+from dteg.metadata.client.documents import TamperedError, checked, content_sha256, files_of, parse
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HEAVY = {
@@ -39,7 +39,7 @@ def test_another_value_is_refused():
 
 def test_keys_of_a_later_version_are_kept():
     document = {"new_key": [1], "tables": []}
-    document["content_sha256"] = models.checksum_of(document)
+    document["content_sha256"] = content_sha256(document)
     assert checked(json.dumps(document).encode(), "m")["new_key"] == (1,)
 
 
@@ -47,16 +47,6 @@ def test_keys_of_a_later_version_are_kept():
 def test_what_is_no_document_is_refused(data):
     with pytest.raises(TamperedError):
         parse(data, "m")
-
-
-def test_fingerprints_are_those_of_the_publisher():
-    entries = [
-        models.TableEntry(table_id=name, last_updated=NOW, columns=[], fingerprint_sha256=name * 2)
-        for name in "ba"
-    ]
-    assert fingerprint_of(json.loads(each.model_dump_json()) for each in entries) == models.fingerprint_of(
-        entries
-    )
 
 
 def test_nobody_can_change_what_all_share():
@@ -101,4 +91,4 @@ def test_the_import_is_quick():
         for _ in range(3)
     ]
     assert not HEAVY & set(runs[0])
-    assert min(float(took) for took, *_ in runs) < 150
+    assert min(float(took) for took, *_ in runs) < 1000  # ms of a core; about 50 where nothing else runs

@@ -45,11 +45,24 @@ def test_examples_teach_words_that_no_table_has():
         Retrieval(SHOP, examples)
         for examples in (
             [],
-            [{"question": "what is our turnover", "sql": "select 1", "tables": ["public.orders"]}],
+            [{"question": "what is our churn", "sql": "select 1", "tables": ["public.orders"]}],
         )
     )
-    assert plain.tables("turnover")[0] == "public.customers"  # by name, as nothing fits
-    assert taught.tables("turnover")[0] == "public.orders"
+    assert plain.tables("churn")[0] == "public.customers"  # by name, as nothing fits
+    assert taught.tables("churn")[0] == "public.orders"
+
+
+def test_words_of_people_are_words_of_tables_too():
+    assert Retrieval(SHOP, []).tables("our turnover")[0] == "public.orders"
+    assert Retrieval(SHOP, []).tables("our best clients")[0] == "public.customers"
+
+
+def test_a_copy_comes_behind_its_table_unless_it_is_asked_for():
+    copies = [{**SHOP[0], "table_id": name} for name in ("archive.orders_2024", "staging.stg_orders")]
+    found = Retrieval([*copies, *SHOP], [])
+    assert found.tables("orders")[0] == SHOP[0]["table_id"]
+    assert found.tables("orders of the archive")[0] == "archive.orders_2024"
+    assert found.tables("weather")[-2:] == ["archive.orders_2024", "staging.stg_orders"]
 
 
 def test_joined_tables_come_before_others():

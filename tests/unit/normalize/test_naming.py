@@ -2,10 +2,10 @@
 
 import pytest
 
-from dteg.normalize.naming import plural, shared_word, stem, table_name
+from dteg.normalize.naming import looks_like_key, plain, plural, shared_word, stem, table_name
 
 STEMS = {
-    "customer_id": "customer", "CustomerID": "Customer", "orderNo": "order", "tailnum": "tail", "product_sku": "product",
+    "customer_id": "customer", "CustomerID": "customer", "Billing Zip": "billing_zip", "Account ID": "account", "고객번호": "고객", "Código cliente": "cliente", "orderNo": "order", "tailnum": "tail", "product_sku": "product",
     "country_iso2": "country", "zip": "zip", "zip_code": "zip", "postcode": "postcode", "barcode": "barcode",
     "piano": "piano", "grid": "grid", "surname": "surname", "monkey": "monkey", "id": "id", "_id": "id", "custid": "cust",
     "flight": "flight",
@@ -46,3 +46,16 @@ def test_plurals():
 def test_a_word_has_to_be_shared_by_most():
     assert shared_word(["product_name", "colour", "size_cm"]) == ""
     assert shared_word([]) == ""
+
+
+def test_names_of_other_scripts():
+    assert [plain(each) for each in ("Año", "Straße", "주문", "Ünïcode Näme", "№ 5", "2nd")] == [
+        "ano", "strasse", "주문", "unicode_name", "no_5", "t_2nd",
+    ]  # fmt: skip
+    assert plural("고객") == "고객"
+
+
+def test_what_looks_like_a_key():
+    keys = ("Deal ID", "InvoiceNo", "custid", "고객번호", "Código cliente", "Billing Zip", "tailnum")
+    others = ("paid", "valid", "unpaid", "rapid", "grid", "invoice_date", "unit_price")
+    assert [looks_like_key(each) for each in (*keys, *others)] == [True] * len(keys) + [False] * len(others)
