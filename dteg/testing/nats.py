@@ -13,7 +13,7 @@ from pathlib import Path
 from dteg.core.errors import EnvironmentProblemError
 from dteg.testing.servers import fresh_port
 
-_START_S = 15.0
+_START_S = 60.0
 
 
 @contextlib.contextmanager

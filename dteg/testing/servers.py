@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import random
 import secrets
 import socket
 import tempfile
@@ -9,9 +10,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+_GIVEN_OUT = Path("/proc/sys/net/ipv4/ip_local_port_range")
+
 
 def fresh_port() -> int:
-    """Return a TCP port of 127.0.0.1 that was free a moment ago."""
+    """Return a TCP port of 127.0.0.1 that was free a moment ago.
+
+    It lies below those that the system gives to who asks for any: another program could get that one before our
+    server has started.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        low = int(_GIVEN_OUT.read_text().split()[0])
+        for port in random.SystemRandom().sample(range(low - 10_000, low), 100):
+            with contextlib.suppress(OSError, OverflowError), socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+                return port
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

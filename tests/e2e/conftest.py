@@ -16,4 +16,7 @@ def chromium():
             browser = stack.enter_context(headless_chromium())
         except EnvironmentProblemError as error:
             pytest.skip(f"NO PAGE IS LOOKED AT IN A BROWSER: {error}")
+        from playwright.sync_api import expect
+
+        expect.set_options(timeout=20_000)  # five seconds are too few where other tests share the machine
         yield browser

@@ -59,7 +59,7 @@ def test_a_load_gets_over_a_restart_of_the_target_by_itself(
         phase = CYCLE[point % len(CYCLE)]
         code, told = strike_in(
             pipeline, env, phase, rng.uniform(0, PHASES[phase]), lambda _: away.append(restart(own_server)),
-            hold_s=0.5 if point // len(CYCLE) % 2 == 0 else 0,
+            hold_s=2 if point // len(CYCLE) % 2 == 0 else 0,
         )  # fmt: skip
         assert code == 0, f"the load did not get over a restart in {phase}: {told}"
         before = told[: told.index("retry")] if "retry" in told else told

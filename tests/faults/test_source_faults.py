@@ -28,8 +28,8 @@ from tests.faults.proxy import Link, Proxy, Rules
 ROWS = 1_000_000 if FULL else 60_000
 DROPS = 20 if FULL else 2
 PATHS = ["relay", "batches"]
-IDLE_S = 0.5
-MARGIN_S = 2.0
+IDLE_S = 1.0
+MARGIN_S = 2.0 if FULL else 20.0
 """What a load may take besides the silence: its connections, its rollback, a busy machine."""
 
 TABLE = """
@@ -191,7 +191,7 @@ def test_a_stalled_copy_is_given_up_in_time(
     assert 2 * IDLE_S <= seconds <= 2 * (IDLE_S + MARGIN_S)
     assert source.execute("SELECT to_regclass('t.t')").fetchone() == (None,)
     wait_until_alone(source)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while threading.active_count() > threads:
         assert time.monotonic() < deadline, f"threads left: {threading.enumerate()}"
         time.sleep(0.02)

@@ -31,7 +31,7 @@ from tests.faults.proxy import Link, Proxy, Rules
 ROWS = 200_000 if FULL else 20_000
 IDLE_S = 0.5
 CONNECT_S = 2
-MARGIN_S = 4.0
+MARGIN_S = 4.0 if FULL else 30.0
 """What a load may take besides its limits: its work, its rollback, a busy machine."""
 
 # Each point with what the client sends there; what follows it is not let through.
@@ -215,13 +215,13 @@ CREATE TRIGGER slow AFTER INSERT ON t.merge FOR EACH STATEMENT EXECUTE FUNCTION 
 def test_a_publish_that_takes_long_is_not_given_up(
     target: psycopg.Connection, tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    target.execute(SLOW.format(seconds=3))
+    target.execute(SLOW.format(seconds=5))
     attempts = Attempts()
     with Proxy(postgres_url, Rules()) as proxy:
         through(proxy, monkeypatch)
         started = time.monotonic()
         run(tmp_path, attempts)
-        assert time.monotonic() - started > 3
+        assert time.monotonic() - started > 5
         assert proxy.links > 4, "the server was not asked"
     assert attempts.errors == []
     assert fingerprint(target, "t.merge")[0] == ROWS + ROWS // 10

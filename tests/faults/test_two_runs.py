@@ -41,11 +41,11 @@ def run_both(
             command = [sys.executable, "-c", _TIMED, str(CHILD), str(pipeline)]
             children.append(subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True))
             time.sleep(apart_s)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 150
         while watcher.execute(_SESSIONS).fetchone() != (2,):
             assert time.monotonic() < deadline, "the two loads did not both come to the target"
             time.sleep(0.02)
-        time.sleep(0.5)
+        time.sleep(1.5)
     told = []
     for child in children:
         out, _ = child.communicate(timeout=300)

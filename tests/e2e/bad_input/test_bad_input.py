@@ -57,7 +57,7 @@ def test_refusal_says_what_and_where_and_changes_nothing(case, project, unchange
     assert (code, output.out) == (case.code, ""), output.err
     check_message(case, output.err)
     assert fingerprint(unchanged_url) == before
-    assert seconds < 5
+    assert seconds < 30
 
 
 @pytest.mark.parametrize("case", LOADED, ids=name_of)
@@ -89,7 +89,7 @@ def test_the_installed_command_behaves_the_same(case, project, unchanged_url, mo
     monkeypatch.setenv("DTEG_POSTGRES_URL", unchanged_url)
     before = fingerprint(unchanged_url)
     done = subprocess.run(
-        [DTEG, "run", case.make(project)], capture_output=True, text=True, timeout=60, check=False
+        [DTEG, "run", case.make(project)], capture_output=True, text=True, timeout=150, check=False
     )
     assert done.returncode == case.code
     assert done.stdout == ""

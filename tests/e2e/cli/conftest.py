@@ -56,7 +56,7 @@ class Shell:
         """Run a command in a process of its own; its exit code must be `code`, and it may show no traceback."""
         done = subprocess.run(
             [*DTEG, *map(str, arguments)], cwd=self.folder, env={**self.environment, **environment},
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=150, check=False,
         )  # fmt: skip
         assert "Traceback" not in done.stderr, done.stderr
         assert done.returncode == code, (done.stdout, done.stderr)

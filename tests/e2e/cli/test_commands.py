@@ -69,6 +69,10 @@ def test_init_makes_the_folder_it_is_given(shell):
     assert "cannot be written" in shell("init", "file", code=3).stderr
 
 
+def test_init_names_a_folder_as_a_shell_takes_it(shell):
+    assert "Next: cd 'my shop' && dteg run hello" in shell("init", "my shop").stdout
+
+
 def test_run_tells_progress_on_stderr_and_the_result_on_stdout(project):
     done = project("run", "hello")
     assert "raw.cities: 0 read, 0 written" in done.stderr  # files that were read are known
@@ -89,6 +93,13 @@ def test_validate_checks_all_or_one_and_names_file_and_line(shell):
         "the name 'hello' is taken by pipelines/hello.yaml"
         in shell("pipeline", "validate", "hello", "twin", code=2).stderr
     )
+
+
+def test_validate_misses_the_sql_file_of_a_transform(shell):
+    shell("init")
+    shell.pipeline("pipeline:\n  name: t\n  steps:\n    - transform: {type: sql, file: no.sql}\n", "t")
+    done = shell("pipeline", "validate", "t", code=2)
+    assert "pipelines/t.yaml:4: transform: sql file no.sql cannot be read: No such file" in done.stderr
 
 
 def test_list_shows_broken_files_too(shell):
@@ -147,6 +158,41 @@ def test_read_shows_values_of_every_type_as_json(shell):
         "z": None, "y": True, "i": "1 day",
     }  # fmt: skip
     assert "[bold]x" in shell("read", "public.v").stdout
+
+
+def test_read_hides_nothing_of_a_value_and_cannot_steer_a_terminal(shell):
+    (shell.folder / "pipelines").mkdir()
+    with psycopg.connect(shell.url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE v AS SELECT 1e-9::float8 AS f, E'\\x1b[2Jgone'::text AS \"[red]\"")
+    assert [line.split() for line in shell("read", "v").stdout.splitlines()] == [
+        ["f", "[red]"],
+        ["1e-09", "\\x1b[2Jgone"],
+    ]
+
+
+def test_read_says_that_there_are_more_rows_and_ends_lines_as_others_do(project):
+    done = project("read", "raw.cities", "--limit", "2")
+    assert done.stderr == "there are more rows: --limit 20\n"
+    assert project("read", "raw.cities").stderr == ""
+    assert "\r" not in project("read", "raw.cities", "--format", "csv").stdout
+
+
+def test_read_gives_each_value_a_line_where_the_terminal_is_too_narrow_for_columns(project):
+    narrow = {"FORCE_COLOR": "1", "NO_COLOR": "", "COLUMNS": "40"}
+    shown = project("read", "raw.cities", "--limit", "1", **narrow).stdout
+    assert shown.startswith("-- row 1\nid          1\ncity        Seoul\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["0", "2", "*", "*", "*", "--", "prune"], "'0' is not a cron expression of five fields; write it in quotes"),
+        (["0 2 * * *", "backup", "shop", "--encrypt"], "No such option --encrypt. If it belongs to the action, write -- before"),
+        (["0 2 * * *", "--timezon", "UTC", "--", "prune"], "No such option '--timezon'. Did you mean '--timezone'?"),
+    ],
+)  # fmt: skip
+def test_a_cron_job_without_its_quotes_or_dashes_says_where_they_belong(project, arguments, message):
+    assert message in project("cron", "add", "nightly", *arguments, code=2).stderr
 
 
 @pytest.mark.parametrize(

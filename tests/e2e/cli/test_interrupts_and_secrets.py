@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -47,13 +48,13 @@ def test_ctrl_c_in_the_middle_leaves_130_and_an_unchanged_database(shell):
         blocker.execute("LOCK TABLE raw.t IN EXCLUSIVE MODE")  # the load waits here for its merge
         write_rows(shell.folder, 5000)
         process = shell.start("run", "p", stdout=subprocess.PIPE)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         waiting = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dteg' AND wait_event_type = 'Lock'"
         while watcher.execute(waiting).fetchone() == (0,):
             assert time.monotonic() < deadline
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=120)
         blocker.execute("ROLLBACK")
     assert process.returncode == 130, err
     assert "interrupted; nothing of the unfinished load was kept" in err
@@ -73,7 +74,7 @@ def test_a_reader_that_has_seen_enough_ends_nothing_in_a_traceback(project):
         process = project.start(*arguments, stdout=writing)
         os.close(writing)
         os.close(reading)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=120)
         assert (process.returncode, err) == (0, "")
 
 
@@ -86,10 +87,29 @@ def test_head_ends_a_long_output(project):
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=120,
     )
     assert done.stdout.startswith("{\n")
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "says"),
+    [
+        ("tables > /dev/full", 3, "error: No space left on device: the output is cut off\n"),
+        ("tables >&-", 0, ""),
+        ("tables <&- >&- 2>&-", 0, ""),
+    ],
+)
+def test_no_output_or_a_full_one_is_no_bug(project, end, code, says):
+    if "/dev/full" in end and not Path("/dev/full").exists():
+        pytest.skip("NO FULL DISK IS TRIED: THERE IS NO /dev/full")
+    script = f'"{sys.executable}" -c "from dteg.cli import main; main()" {end}'
+    done = subprocess.run(
+        ["sh", "-c", script], cwd=project.folder, env=project.environment, capture_output=True, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (code, says)
 
 
 def url_with_password(url):

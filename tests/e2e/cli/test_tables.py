@@ -1,5 +1,6 @@
 """`dteg table ...` and its short words: what they print, ask and refuse."""
 
+import io
 import json
 import subprocess
 import sys
@@ -109,7 +110,7 @@ def test_standard_input_becomes_a_table(home):
     def create(*arguments, data):
         return subprocess.run(
             [*DTEG, "create", "-", "people", *arguments], cwd=home.folder, env=home.environment, input=data,
-            capture_output=True, text=True, timeout=60, check=False,
+            capture_output=True, text=True, timeout=150, check=False,
         )  # fmt: skip
 
     assert create("csv", data=CSV).stdout.startswith("made public.people: 3 rows")
@@ -156,6 +157,49 @@ def test_export_to_standard_output(home):
     home("create", "people.csv", "people")
     done = home.process("export", "people", "csv", "-o", "-", "--order-by", "id")
     assert done.stdout == CSV
+
+
+def test_export_leaves_devices_and_the_files_of_others_alone(home):
+    home("create", "people.csv", "people")
+    (home.folder / "out.csv.partial").write_text("mine")
+    home("export", "people", "csv", "-o", "out.csv")
+    assert (home.folder / "out.csv.partial").read_text() == "mine"
+    for device in ("/dev/stdout", "/dev/null"):
+        refused = home("export", "people", "csv", "-o", device, "--overwrite", code=2).stderr
+        assert f"{device} is no file but a device or a pipe; write -o -" in refused
+
+
+def test_no_is_no_interruption(home, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    home("create", "people.csv", "people")
+    monkeypatch.setattr(sys, "stdin", Terminal("n\n"))
+    assert home("delete", "people", code=1).stderr.endswith("nothing was changed\n")
+    assert home("tables").stdout.splitlines()[1].split()[0] == "public.people"
+
+
+def test_what_a_file_needs_is_said_as_an_option(home):
+    (home.folder / "latin.csv").write_bytes("id,name\n1,Zürich\n".encode("latin-1"))
+    (home.folder / "ragged.csv").write_text("id,name\n1,a\n2\n")
+    assert "\nhere: --set encoding=latin-1\n" in home("create", "latin.csv", "t", code=2).stderr
+    assert "\nhere: --max-bad-rows N " in home("create", "ragged.csv", "t", code=1).stderr
+    aside = home("create", "ragged.csv", "t", "--max-bad-rows", "1").stdout
+    assert "1 set aside in public.t__dead_letters" in aside
+    wrong = home("create", "latin.csv", "u", "--set", "encodng=latin-1", code=2).stderr
+    assert 'encodng: there is no such setting for reading files; did you mean "encoding"?' in wrong
+
+
+def test_what_a_terminal_cannot_show_is_written_out_and_programs_get_utf_8(home):
+    (home.folder / "people.csv").write_text("name\nZürich\n", encoding="utf-8")
+    home("create", "people.csv", "people")
+    shown, data = (
+        home.process("read", "people", "--columns", "name", "--format", each, PYTHONIOENCODING="ascii").stdout
+        for each in ("table", "csv")
+    )
+    assert "Z\\xfcrich" in shown
+    assert data == "name\nZürich\n"
 
 
 def test_delete_asks_and_lists_what_needs_the_table(home):

@@ -14,6 +14,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,8 +22,9 @@ import pytest
 
 from dteg.cli import app
 from dteg.connectors.discovery import discover
+from tests.e2e.docs.forked import forked_dteg
 
-pytestmark = [pytest.mark.e2e, pytest.mark.integration]
+pytestmark = [pytest.mark.e2e, pytest.mark.integration, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).resolve().parents[3]
 TOP = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md")
@@ -114,7 +116,7 @@ class Shell:
     def _bash(self, script):
         return subprocess.run(
             ["bash", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-            text=True, env=self.environment, cwd=self.folder, timeout=60, check=False,
+            text=True, env=self.environment, cwd=self.folder, timeout=150, check=False,
         )  # fmt: skip
 
 
@@ -133,11 +135,18 @@ def has_commands(path):
     return any(block.language == "console" for block in blocks_of(path.read_text()))
 
 
+@pytest.fixture(scope="module")
+def programs():
+    """A folder for PATH with `dteg`."""
+    with tempfile.TemporaryDirectory(prefix="dteg-") as folder, forked_dteg(Path(folder)) as programs:
+        yield programs
+
+
 @pytest.mark.parametrize(
     "document",
     [pytest.param(path, id=str(path.relative_to(ROOT))) for path in DOCUMENTS if has_commands(path)],
 )
-def test_commands_do_what_the_document_shows(document, postgres_url, tmp_path):
+def test_commands_do_what_the_document_shows(document, programs, postgres_url, tmp_path):
     folder = tmp_path / "work"
     folder.mkdir()
     ours = {
@@ -147,7 +156,7 @@ def test_commands_do_what_the_document_shows(document, postgres_url, tmp_path):
     }
     ours |= {
         "DTEG_POSTGRES_URL": postgres_url, "HOME": str(tmp_path), "NO_COLOR": "1", "COLUMNS": "200",
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]]),
     }  # fmt: skip
     shell = Shell(folder, ours)
     try:

@@ -21,7 +21,7 @@ def test_what_a_page_asks_others_for_is_noticed_and_does_not_get_there(chromium)
         elsewhere = requests_elsewhere(context)
         page = context.new_page()
         page.goto(f"{server.url}/")
-        page.wait_for_function("failed === 3", timeout=10_000)
+        page.wait_for_function("failed === 3", timeout=60_000)
         assert page.evaluate("own") == 1
         context.close()
     assert sorted(elsewhere) == ["http://192.0.2.1/b", "https://example.org/a.png", "wss://example.org/c"]

@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 from dteg.testing.browser import requests_elsewhere
 from dteg.testing.servers import fresh_port
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).parents[3]
 PIPELINE = """
@@ -78,10 +78,10 @@ def test_a_person_sees_the_table_its_check_and_the_broken_file(page, page_url):
     page.request.post(f"{page_url}/graphql", data={"query": "mutation { setNuxSeen }"})
     page.goto(f"{page_url}/asset-groups?expanded=global@global:shop,global@global:configuration")
     expect(page.get_by_text("orders", exact=True).first).to_be_visible(timeout=60_000)
-    expect(page.get_by_text("broken", exact=True).first).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("broken", exact=True).first).to_be_visible(timeout=60_000)
     for width in (1400, 1000, 700):
         page.set_viewport_size({"width": width, "height": 900})
         page.goto(f"{page_url}/assets/raw/orders?view=checks")
-        expect(page.get_by_text("null_check_id").first).to_be_visible(timeout=30_000)
+        expect(page.get_by_text("null_check_id").first).to_be_visible(timeout=60_000)
     page.goto(f"{page_url}/assets/dteg_config/broken")
-    expect(page.get_by_text('did you mean "schedule"?').first).to_be_visible(timeout=30_000)
+    expect(page.get_by_text('did you mean "schedule"?').first).to_be_visible(timeout=60_000)

@@ -12,9 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dteg.backups import Backups, NewBackup, RestoreOrder, creation, frames
+from dteg.backups import creation, frames
 from dteg.backups import postgres_restore as pg
 from dteg.backups.catalogue import Catalogue
+from dteg.backups.models import NewBackup, RestoreOrder
+from dteg.backups.service import Backups
 from dteg.backups.targets import files
 from dteg.core.project import Project
 

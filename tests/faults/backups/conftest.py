@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from dteg.backups import Backups
+from dteg.backups.service import Backups
 from dteg.core.project import Project
 from dteg.testing.servers import database
 

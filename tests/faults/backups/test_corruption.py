@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from dteg.backups import Backups, NewBackup, creation, frames
+from dteg.backups import creation, frames
 from dteg.backups.errors import DamagedBackupError
+from dteg.backups.models import NewBackup
 from dteg.backups.progress import silent
 from dteg.backups.restoration import Opened, verify
+from dteg.backups.service import Backups
 from dteg.core.errors import ConfigError, DtegError, NotFoundError
 from dteg.core.project import Project
 from tests.faults.conftest import FULL

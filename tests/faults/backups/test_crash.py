@@ -10,11 +10,12 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from dteg.backups import Backups, NewBackup, RestoreOrder
 from dteg.backups import postgres_restore as pg
-from dteg.backups.sources import with_database
+from dteg.backups.models import NewBackup, RestoreOrder
+from dteg.backups.service import Backups
 from dteg.core.embedded import EmbeddedPostgres
 from dteg.core.errors import DtegError
+from dteg.core.postgres import with_database
 from dteg.core.project import Project
 from tests.faults.backups.conftest import TABLES
 from tests.faults.loads import Figures, restart

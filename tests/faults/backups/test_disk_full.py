@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from dteg.backups import Backups, NewBackup
+from dteg.backups.models import NewBackup
+from dteg.backups.service import Backups
 from dteg.core.errors import EnvironmentProblemError
 from tests.faults.loads import Figures
 

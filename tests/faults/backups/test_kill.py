@@ -14,7 +14,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from dteg.backups import Backups, NewBackup, RestoreOrder
+from dteg.backups.models import NewBackup, RestoreOrder
+from dteg.backups.service import Backups
 from dteg.core.project import Project
 from tests.faults.conftest import FULL
 from tests.faults.loads import Figures

@@ -14,8 +14,9 @@ from typing import Any
 import psycopg
 
 from dteg.core.project import Project
-from dteg.datasets import Datasets, store
+from dteg.datasets import store
 from dteg.datasets.refreshing import generations, publishing
+from dteg.datasets.service import Datasets
 
 _QUESTIONS = {
     "datasets",

@@ -15,9 +15,9 @@ import pytest
 from pydantic import SecretStr
 
 from dteg.core.project import Project
-from dteg.datasets import Datasets
+from dteg.datasets.service import Datasets
 from dteg.datasets.spec import parse_spec
-from dteg.sources import Kind, NewSource
+from dteg.sources.models import Kind, NewSource
 from dteg.sources.relaying import Relaying
 from dteg.sources.service import Sources
 from studio.testing import empty_project
@@ -70,7 +70,7 @@ class Remote:
         if self.name == "postgres":
             # The server commits without waiting for its log, and would lose the last second when it is stopped.
             connection: Any = psycopg.connect(self.url, autocommit=True, options="-c synchronous_commit=on")
-            yield connection.execute
+            run = connection.execute
         else:
             import pymysql
 
@@ -79,9 +79,12 @@ class Remote:
                 host=parts.hostname, port=parts.port or 3306, user=parts.username, password=parts.password or "",
                 database=parts.path[1:], autocommit=True,
             )  # fmt: skip
-            yield connection.cursor().execute
-        with contextlib.suppress(Exception):
-            connection.close()
+            run = connection.cursor().execute
+        try:
+            yield run
+        finally:
+            with contextlib.suppress(Exception):
+                connection.close()
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

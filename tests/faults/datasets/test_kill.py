@@ -20,7 +20,7 @@ import pytest
 
 from dteg.core.errors import DtegError
 from dteg.core.project import Project
-from dteg.datasets import Datasets
+from dteg.datasets.service import Datasets
 from dteg.datasets.spec import parse_spec
 from tests.faults.conftest import FULL
 from tests.faults.datasets.conftest import make_project, reading
@@ -83,6 +83,15 @@ def shown(connection: psycopg.Connection[Any]) -> tuple[int, int]:
     return row[0], row[1]
 
 
+def wait_until_let_go(connection: psycopg.Connection[Any]) -> None:
+    """Wait until the server has noticed that the client which held the dataset is gone."""
+    end = time.monotonic() + 60
+    held = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    while connection.execute(held).fetchone():
+        assert time.monotonic() < end, "a session of a killed process is still there after 60 s"
+        time.sleep(0.02)
+
+
 def left_over(connection: psycopg.Connection[Any]) -> list[str]:
     """Return the relations of generations that are neither live nor kept."""
     rows = connection.execute(
@@ -119,14 +128,14 @@ def test_a_killed_process_leaves_the_dataset_whole(
             code, taken = run(step, word)
             line.points += 1
             line.landed += code == -9
-            time.sleep(0.1)  # the server notices that its client is gone
+            wait_until_let_go(connection)
             view, live = shown(connection)
             assert view == live, f"after a kill at {taken[-1]}"
             found = datasets.get("sales")
             assert found.live is not None
             assert found.live.n == live
             assert found.building is None, "nothing is pending for ever"
-            datasets.refresh("sales", wait_s=10)
+            datasets.refresh("sales", wait_s=60)
             assert left_over(connection) == [], f"after a kill at {taken[-1]}"
             assert connection.execute(QUERY.encode()).fetchone() == (500, 1, number + 1)
         line.left_overs = len(left_over(connection))
@@ -162,7 +171,7 @@ def test_a_lost_connection_fails_the_refresh_and_frees_the_dataset(
     """The session that holds the lock is ended by somebody in the middle of a build."""
     datasets = Datasets.of(project)
     with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute("CREATE VIEW raw.slow AS SELECT o.* FROM raw.orders o, pg_sleep(1.5)")
+        connection.execute("CREATE VIEW raw.slow AS SELECT o.* FROM raw.orders o, pg_sleep(3)")
         datasets.save(parse_spec(SALES.replace("table: orders", "table: slow")), replace=True)
         failed: list[BaseException] = []
 
@@ -182,7 +191,7 @@ def test_a_lost_connection_fails_the_refresh_and_frees_the_dataset(
                 "AND (classid::bigint << 32 | objid::bigint) = hashtextextended('dteg dataset sales', 0)"
             ).fetchone()[0]  # type: ignore[index]
             time.sleep(0.01)
-        thread.join(30)
+        thread.join(120)
         assert len(failed) == 1
         found = datasets.get("sales")
         assert (found.building, found.last.status if found.last else "") == (None, "failed")

@@ -44,7 +44,7 @@ def facts(sandbox, tmp_path_factory):
         each.listen()
     marker = f"dteg-marker-{secret}"
     process = subprocess.Popen(
-        [sys.executable, "-c", "import time; time.sleep(600)", marker], env={"DTEG_GATE_SECRET": secret}
+        [sys.executable, "-c", "import time; time.sleep(3600)", marker], env={"DTEG_GATE_SECRET": secret}
     )
     os.environ["DTEG_GATE_SECRET"] = secret
     yield {
@@ -244,10 +244,18 @@ print('TRIED', flush=True)
 while True: time.sleep(1)
 """
     started = time.monotonic()
-    outcome = attack(code, wall_s=4)
+    outcome = attack(code, wall_s=8)
     assert "TRIED" in outcome.log
     assert outcome.killed
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 60
+
+
+def left_behind(folder):
+    return [
+        each.info for each in psutil.process_iter(["pid", "uids", "cmdline"])
+        if each.info["uids"] and each.info["uids"].real >= 200_000
+        and any(str(folder) in part for part in each.info["cmdline"] or ())
+    ]  # fmt: skip
 
 
 def test_nothing_lives_on_after_the_end(attack, tmp_path):
@@ -261,15 +269,14 @@ if os.fork() == 0:
     os._exit(0)
 time.sleep(1)
 """
-    outcome = attack(code)
+    outcome = attack(code, wall_s=60)
     assert "ORPHAN" in outcome.log
-    assert outcome.duration_s < 15
-    time.sleep(0.3)
+    assert outcome.duration_s < 50
     if os.geteuid() == 0:
-        left = [each.info for each in psutil.process_iter(["pid", "uids", "cmdline"])
-                if each.info["uids"] and each.info["uids"].real >= 200_000
-                and any(str(tmp_path) in part for part in each.info["cmdline"] or ())]  # fmt: skip
-        assert left == []
+        deadline = time.monotonic() + 30
+        while left := left_behind(tmp_path):
+            assert time.monotonic() < deadline, left
+            time.sleep(0.1)
 
 
 FORGED = '{"kind": "result", "error": "", "schema": {}, "is_kind": true, "examples": []}'

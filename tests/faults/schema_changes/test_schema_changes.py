@@ -108,7 +108,7 @@ def wait_for_snapshot(project):
 
 
 def wait_for_op(project, op):
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while op not in {each for each, _, _ in told(project)}:
         assert time.monotonic() < deadline, f"statement {op} was not told"
         time.sleep(0.05)
@@ -119,9 +119,9 @@ def strike(child, rng, writers, line):
     phase = PHASES[line.points % len(PHASES)]
     writers.allow(SHARE // 2)
     child.start(linger=phase)
-    assert child.wait_for("leads", 30), "no listener leads"
+    assert child.wait_for("leads", 120), "no listener leads"
     writers.allow(SHARE // 2)
-    hit = child.wait_for(phase, 10)
+    hit = child.wait_for(phase, 60)
     time.sleep(rng.uniform(0, 0.03))
     child.kill()
     line.points += 1
@@ -149,10 +149,10 @@ def test_each_change_is_told_once_whoever_dies(server, project, figures):
             if restarts * KILLS < kills * RESTARTS or kills >= KILLS:
                 writers.allow(SHARE)
                 child.start()
-                assert child.wait_for("leads", 30), "no listener leads"
+                assert child.wait_for("leads", 120), "no listener leads"
                 child.listen_along()
                 restart(server)
-                survived += wait_until_all_is_told(project, seconds=30) == 0
+                survived += wait_until_all_is_told(project, seconds=120) == 0
                 child.kill()
                 restarts += 1
             hits[strike(child, rng, writers, line)] += 1
@@ -160,7 +160,7 @@ def test_each_change_is_told_once_whoever_dies(server, project, figures):
         assert not writers.is_done, "the writers were done before the faults were"
         writers.allow(STATEMENTS)
         child.start()
-        assert child.wait_for("leads", 30), "no listener leads"
+        assert child.wait_for("leads", 120), "no listener leads"
         child.listen_along()
         writers.join(600)
         wait_until_all_is_told(project)
@@ -189,7 +189,7 @@ def test_each_change_is_told_once_whoever_dies(server, project, figures):
     assert line.landed >= KILLS * 3 // 4, line.note
     assert len([phase for phase in hits if phase in PHASES]) >= 3, line.note
     assert survived == RESTARTS, "a listener did not get over a restart of the server by itself"
-    assert p95 <= 1.0, line.note
+    assert p95 <= (1.0 if FULL else 10.0), line.note  # the full set has the machine for itself
 
 
 def check(project, writers, calm, line):
@@ -264,13 +264,13 @@ def test_a_cursor_by_id_loses_changes(project, figures):
     SchemaChanges.of(project).listen()
     child = Child(environment_of(project.root, url, DTEG_TEST_CURSOR="id"))
     child.start()
-    assert child.wait_for("leads", 30)
+    assert child.wait_for("leads", 120)
     child.listen_along()
     writers = Writers(url, MUTATED, SEED)
     try:
         commit_late(url, 2 * 10**6, lambda op: wait_for_op(project, op))
         writers.start()
-        writers.join(120)
+        writers.join(300)
         wait_until_all_is_told(project, seconds=1.5)
     finally:
         child.kill()

@@ -16,7 +16,7 @@ from dteg.core.project import Project
 from dteg.topics.postgres import PostgresTopics
 from dteg.topics.subscriber import Subscriber
 
-LEASE_S = 0.3
+LEASE_S = 1.0
 BATCH = 20
 HANDLING_S = 0.001
 

@@ -141,13 +141,13 @@ def test_channel_that_refuses_or_hangs_stops_no_other(real, web, desk):
     arrived = []
     web.route(f"/hook/{TOKEN}", lambda _seen: arrived.append(time.monotonic()) or Reply())
     began = time.monotonic()
-    sent = real.alerts.deliver(message_s=1.5, round_s=1.0)
+    sent = real.alerts.deliver(message_s=6, round_s=5.5)
     assert (sent.delivered, sent.failed) == (3, 3)
-    assert arrived[-1] - began < 1.4  # none of them waited for the one that hangs
-    assert time.monotonic() - began < 10
+    assert arrived[-1] - began < 5.9  # none of them waited for the one that hangs
+    assert time.monotonic() - began < 50
     errors = {each.channel: each.error for each in real.alerts.log() if each.error}
     assert errors == {
-        "hanging": "no answer within 1.5 s",
+        "hanging": "no answer within 6 s",
         "broken": "Failed to send JSON POST notification: Internal server error., error=500.",
         "closed": "A Connection error occurred sending JSON notification to 127.0.0.1.",
     }
@@ -214,7 +214,7 @@ def test_killed_between_sending_and_writing_it_is_sent_again_with_the_same_id(re
     assert len(web.requests) == 1
     assert [(each.attempts, each.delivered_at) for each in real.alerts.log()] == [(0, None)]
     real.now = datetime.now(UTC)
-    for _ in range(50):  # until the server has noticed that the leader is gone
+    for _ in range(600):  # until the server has noticed that the leader is gone
         sent = real.deliver()
         if sent is not None:
             break
@@ -227,11 +227,11 @@ def test_killed_between_sending_and_writing_it_is_sent_again_with_the_same_id(re
 
 def test_only_one_process_delivers(real, web):
     at_sink, go_on = threading.Event(), threading.Event()
-    web.route(f"/hook/{TOKEN}", lambda _seen: (at_sink.set(), go_on.wait(10)) and Reply())
+    web.route(f"/hook/{TOKEN}", lambda _seen: (at_sink.set(), go_on.wait(60)) and Reply())
     real.with_channels(hook=hook(web))
     first = threading.Thread(target=real.fires)
     first.start()
-    assert at_sink.wait(20)
+    assert at_sink.wait(60)
     assert real.deliver() is None
     go_on.set()
     first.join()

@@ -3,7 +3,8 @@
 import pytest
 
 from dteg.alerts.channels import AppriseChannel, Message, Picture
-from dteg.charts import Charts, ChartSpec
+from dteg.charts.models import ChartSpec
+from dteg.charts.service import Charts
 from tests.integration.alerts.sinks import MailSink
 from tests.integration.charts.sales import make_sales, make_spec
 

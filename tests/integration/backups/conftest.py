@@ -13,8 +13,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from dteg.backups import Backups
 from dteg.backups.models import NewBackup
+from dteg.backups.service import Backups
 from dteg.core.project import Project
 from dteg.testing.servers import database, fresh_port
 from tests.integration.backups import samples

@@ -8,10 +8,10 @@ from urllib.parse import unquote, urlsplit
 import psycopg
 import pytest
 
-from dteg.backups import Backups
 from dteg.backups.errors import DamagedBackupError
 from dteg.backups.models import JobState, Keep, RestoreOrder
 from dteg.backups.remote import RemoteBackups
+from dteg.backups.service import Backups
 from dteg.core.errors import ConfigError, ConflictError, DtegError, NotFoundError, PermanentError
 from studio.testing import running_studio
 from tests.integration.backups import samples
@@ -95,7 +95,7 @@ def test_errors_are_the_same_here_and_there(service, name):
         service.get("nothing-20260101T000000Z-000000")
     with pytest.raises(NotFoundError):
         service.job("0" * 16)
-    with pytest.raises(PermanentError, match="does not exist"):
+    with pytest.raises(NotFoundError, match="there is no database 'no_such_database'"):
         service.create(order("no_such_database"))
     backup = service.create(order(name))
     data = folder_of(backup) / "data"
@@ -231,15 +231,18 @@ def test_two_backups_of_one_database_do_not_run_at_once(backups, name, project):
     assert target.ids() == []
 
 
-def test_failures_and_recoveries_are_told(backups, name, project, postgres_url):
-    with pytest.raises(DtegError):
+def test_failures_and_recoveries_are_told_but_no_mistyped_name(backups, name, project, postgres_url):
+    with pytest.raises(NotFoundError):
         backups.create(order("no_such_database"))
+    backups.create(order(name))
+    with pytest.raises(ConfigError, match="NO_SUCH_KEY"):
+        backups.create(order(name, encrypt=True, key="secret://env/NO_SUCH_KEY"))
     backups.create(order(name))
     with psycopg.connect(postgres_url) as connection:
         found = connection.execute(
             "SELECT subject, state FROM _dteg.alert_occurrences ORDER BY id"
         ).fetchall()
-    assert found == [("create no_such_database", "firing"), (f"create {name}", "resolved")]
+    assert found == [(f"create {name}", state) for state in ("resolved", "firing", "resolved")]
 
 
 @pytest.mark.parametrize("kind", ["s3", "sftp"])

@@ -56,12 +56,17 @@ def test_a_journey_of_commands(dteg, name, new_name):
 
 def test_wrong_words_are_said_in_ours(dteg, name):
     for words, code, text in (
-        (("backup", "no_such_database"), 1, "does not exist"),
+        (
+            ("backup", "no_such_database"),
+            1,
+            "there is no database 'no_such_database' on the warehouse's server; ",
+        ),
+        (("backup", "verfy"), 1, 'or, for a command, did you mean "verify"?'),
         (("backup", "mysql://me:secret@h/x"), 2, "password"),
         (("backup", name, "--key", "secret://env/K"), 2, "--encrypt"),
         (("backup", name, "--to", "ftp://x"), 2, "sftp://"),
         (("backup", "verify", "nothing-20260101T000000Z-000000"), 1, "no backup"),
-        (("restore", "nonsense", "--into", "x"), 2, "id"),
+        (("restore", "nonsense", "--into", "x"), 1, "there is no backup nonsense"),
         (("backup", "prune", "--keep", "hourly=1"), 2, "--keep"),
     ):
         found, out, err = dteg(*words)

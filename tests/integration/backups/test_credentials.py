@@ -4,8 +4,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from dteg.backups import Backups
 from dteg.backups.models import NewBackup, RestoreOrder
+from dteg.backups.service import Backups
 from dteg.core.errors import NotFoundError
 from dteg.tokens.models import NewToken, Scope
 from dteg.tokens.service import Tokens

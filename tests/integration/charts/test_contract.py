@@ -4,13 +4,14 @@ import json
 
 import pytest
 
-from dteg.charts import Charts, ChartSpec
 from dteg.charts.layers import NewGeoLayer
-from dteg.charts.models import Filter
+from dteg.charts.models import ChartSpec, Filter
 from dteg.charts.remote import RemoteCharts
+from dteg.charts.service import Charts
 from dteg.core.errors import ConfigError, ConflictError, InputError, NotFoundError
-from dteg.dashboards import Dashboards, DashboardSpec
+from dteg.dashboards.models import DashboardSpec
 from dteg.dashboards.remote import RemoteDashboards
+from dteg.dashboards.service import Dashboards
 from tests.integration.charts.sales import SQUARES, make_spec
 
 pytestmark = pytest.mark.integration

@@ -2,9 +2,9 @@
 
 import pytest
 
-from dteg.charts import Charts, ChartSpec
-from dteg.charts.models import MAX_ROWS, Filter
+from dteg.charts.models import MAX_ROWS, ChartSpec, Filter
 from dteg.charts.reading import reader
+from dteg.charts.service import Charts
 from dteg.core.errors import ConfigError, DtegError, NotFoundError
 from tests.integration.charts.sales import make_spec
 
@@ -213,7 +213,7 @@ def test_a_dataset_that_a_chart_draws_is_not_removed(sales_project, postgres_url
     import psycopg
 
     from dteg.core.errors import ConflictError
-    from dteg.datasets import Datasets
+    from dteg.datasets.service import Datasets
     from dteg.datasets.spec import spec_of
 
     with psycopg.connect(postgres_url, autocommit=True) as connection:

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dteg.charts import Charts, ChartSpec
+from dteg.charts.models import ChartSpec
+from dteg.charts.service import Charts
 from dteg.core.errors import NotFoundError
 from dteg.snapshots.models import Forecast, ForecastPoint, Point, Series
 
@@ -101,10 +102,10 @@ def test_a_metric_that_is_not_there(charts):
 def test_the_same_with_a_real_history_and_forecast(studio_project, postgres_url):
     import psycopg
 
-    from dteg.datasets import Datasets
+    from dteg.datasets.service import Datasets
     from dteg.datasets.spec import spec_of
-    from dteg.snapshots import Snapshots
     from dteg.snapshots.models import NewPoint
+    from dteg.snapshots.service import Snapshots
 
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute(

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 
 import pytest
 
@@ -127,6 +128,37 @@ def test_a_dashboard_by_forms(studio, browser):
     assert (wrong.status_code, "at least 10s" in wrong.text) == (422, True)
     assert send(studio, browser, edit, title="Sales", do="remove0").status_code == 303
     assert len(studio.services.dashboards.get("sales").spec.tiles) == 2
+
+
+def test_who_saves_the_older_of_two_tabs_is_told_and_nothing_is_overwritten(studio, browser):
+    form = {**FORM, "y1_fn": "", "roles": ""}
+    send(studio, browser, "/charts", **form)
+    send(studio, browser, "/dashboards", title="Sales", slug="sales")
+    edit = "/dashboards/sales/edit"
+    for words in ("one", "two"):
+        send(studio, browser, edit, title="Sales", do="add_text", add_text=words)
+    since = _since(browser.get(edit).text)
+    assert send(studio, browser, edit, title="Sales", do="remove0", since=since).status_code == 303
+    # In this page the first tile is still the text `one`.
+    older = send(studio, browser, edit, title="Sales of mine", do="remove0", since=since)
+    assert (older.status_code, "changed elsewhere" in older.text) == (409, True)
+    assert "Sales of mine" in older.text
+    assert [tile.text for tile in studio.services.dashboards.get("sales").spec.tiles] == ["two"]
+    assert send(studio, browser, edit, title="Sales of mine", since=_since(older.text)).status_code == 303
+    chart = "/charts/revenue/edit"
+    since = _since(browser.get(chart).text)
+    assert send(studio, browser, chart, **{**form, "title": "First", "since": since}).status_code == 303
+    second = send(studio, browser, chart, **{**form, "title": "Second", "since": since})
+    assert (second.status_code, "changed elsewhere" in second.text) == (409, True)
+    assert studio.services.charts.get("revenue").title == "First"
+    assert (
+        send(studio, browser, chart, **{**form, "title": "Second", "since": _since(second.text)}).status_code
+        == 303
+    )
+
+
+def _since(page):
+    return re.search(r'name="since" value="([^"]+)"', page)[1]
 
 
 def test_a_file_of_dashboards_is_imported(studio, browser):

@@ -93,11 +93,11 @@ def test_a_process_that_dies_is_begun_anew(painter):
 
 
 def test_an_unused_process_ends():
-    one = Painter(idle_s=0.2)
+    one = Painter(idle_s=1)
     one.png(BARS)
     process = one._process
-    for _ in range(100):
-        if process.poll() is not None:
+    for _ in range(1200):
+        if process.poll() is not None and one._process is None:
             break
         time.sleep(0.05)
     assert process.poll() is not None

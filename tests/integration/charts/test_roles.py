@@ -5,8 +5,8 @@ import re
 import httpx
 import pytest
 
-from dteg.charts import ChartSpec
-from dteg.dashboards import DashboardSpec
+from dteg.charts.models import ChartSpec
+from dteg.dashboards.models import DashboardSpec
 from dteg.tokens.models import NewToken, Scope
 from studio.access import Access, routes_of
 from studio.app import create_app

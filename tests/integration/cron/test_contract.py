@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import pytest
 
 from dteg.core.errors import ConfigError, ConflictError, NotFoundError
-from dteg.cron import CronJobs, NewCronJob
-from dteg.cron.models import JobState
+from dteg.cron.models import JobState, NewCronJob
 from dteg.cron.remote import RemoteCronJobs
+from dteg.cron.service import CronJobs
 from dteg.pruning import PruneOrder, Pruning
 from dteg.pruning.remote import RemotePruning
 

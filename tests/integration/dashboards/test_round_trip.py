@@ -4,11 +4,13 @@ import json
 
 import pytest
 
-from dteg.charts import Charts, ChartSpec
 from dteg.charts.layers import NewGeoLayer
+from dteg.charts.models import ChartSpec
+from dteg.charts.service import Charts
 from dteg.core.errors import NotFoundError
 from dteg.core.project import Project
-from dteg.dashboards import Dashboards, DashboardSpec
+from dteg.dashboards.models import DashboardSpec
+from dteg.dashboards.service import Dashboards
 from dteg.testing.servers import database
 from tests.integration.charts.sales import SQUARES, make_sales, make_spec
 

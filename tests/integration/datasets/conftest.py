@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from dteg.core.project import Project
-from dteg.datasets import Datasets
+from dteg.datasets.service import Datasets
 from dteg.datasets.spec import DatasetSpec, parse_spec
 
 TABLES = """

@@ -4,10 +4,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from dteg.backups import Backups, NewBackup
-from dteg.backups.models import RestoreOrder
+from dteg.backups.models import NewBackup, RestoreOrder
+from dteg.backups.service import Backups
 from dteg.core.control import close_kept
-from dteg.datasets import Datasets
+from dteg.datasets.service import Datasets
 
 pytestmark = pytest.mark.integration
 

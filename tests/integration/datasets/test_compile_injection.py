@@ -175,13 +175,16 @@ def test_the_corpus_is_large_and_different():
 def test_no_attack_does_anything(world):
     connection, _ = world
     before = connection.execute(STATE).fetchone()
-    began = time.monotonic()
+    done, slowest_s = [], 0.0
 
-    done = [name for name, value in ATTACKS.items() if attempt(world, value)]
+    for name, value in ATTACKS.items():
+        began = time.monotonic()
+        done += [name] if attempt(world, value) else []
+        slowest_s = max(slowest_s, time.monotonic() - began)
 
     assert connection.execute(STATE).fetchone() == before
     assert before[0] == 1
-    assert time.monotonic() - began < 30  # nobody slept ten seconds, or wrote a billion letters
+    assert slowest_s < 9  # nobody slept ten seconds, or wrote a billion letters
     assert len(done) < len(ATTACKS) * HARMLESS
     refused = {name for name in ATTACKS if name not in done}
     assert {"formula 0", "formula 4", "formula 6", "formula 15", "part 25", "part 28"} <= refused

@@ -13,10 +13,10 @@ from dteg.core.errors import (
     NotFoundError,
     QualityGateError,
 )
-from dteg.datasets import Datasets
 from dteg.datasets.files import to_yaml
 from dteg.datasets.models import GenerationStatus
 from dteg.datasets.remote import RemoteDatasets
+from dteg.datasets.service import Datasets
 from dteg.datasets.spec import TableSource, dump_spec, parse_spec
 from tests.integration.datasets.conftest import SALES, SUMS, changed
 
@@ -178,7 +178,7 @@ def test_a_refresh_is_begun_in_a_process_of_its_own(studio, datasets):
     datasets.save(parse_spec(SALES))
     answer = studio.request("POST", "/datasets/sales/refresh", json={"run_id": "mine"})
     assert (answer.status_code, answer.json()) == (202, {"run_id": "mine"})
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while (found := datasets.run("mine")) is None or not found.status.ended:
         assert time.monotonic() < end
         time.sleep(0.1)
@@ -189,7 +189,7 @@ def test_a_process_that_dies_at_once_is_not_waited_for(datasets, shop, monkeypat
     datasets.save(parse_spec(SALES))
     monkeypatch.setattr("sys.executable", "/bin/false")
     run_id = datasets.start("sales")
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while (found := datasets.run(run_id)) is None:
         assert time.monotonic() < end
         time.sleep(0.05)

@@ -7,7 +7,7 @@ import pytest
 
 from dteg.core.errors import ConfigError, ConflictError, EnvironmentProblemError
 from dteg.core.project import Project
-from dteg.datasets import Datasets
+from dteg.datasets.service import Datasets
 from dteg.datasets.spec import parse_spec
 from dteg.tables.service import Tables
 from tests.integration.datasets.conftest import SALES, TABLES, changed

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from dteg.charts import ChartSpec
+from dteg.charts.models import ChartSpec
 from dteg.datasets.spec import parse_spec
 from dteg.metadata.service import Metadata
 from dteg.tokens.models import NewToken, Scope

@@ -7,7 +7,7 @@ import pytest
 
 from dteg.core.errors import DtegError
 from dteg.datasets.spec import parse_spec
-from dteg.sources import Kind, NewSource
+from dteg.sources.models import Kind, NewSource
 from dteg.sources.service import Sources
 
 pytestmark = pytest.mark.integration

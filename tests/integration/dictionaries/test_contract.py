@@ -4,8 +4,9 @@ import pytest
 
 from dteg.core.control import session
 from dteg.core.errors import ConfigError, ConflictError, DtegError, InputError, NotFoundError
-from dteg.dictionaries import Dictionaries, DictionaryColumn, DictionaryUpdate, NewDictionary
+from dteg.dictionaries.models import DictionaryColumn, DictionaryUpdate, NewDictionary
 from dteg.dictionaries.remote import RemoteDictionaries
+from dteg.dictionaries.service import Dictionaries
 
 pytestmark = pytest.mark.integration
 

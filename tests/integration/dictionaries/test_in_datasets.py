@@ -4,9 +4,10 @@ import pytest
 
 from dteg.core.control import session
 from dteg.core.errors import ConflictError
-from dteg.datasets import Datasets
+from dteg.datasets.service import Datasets
 from dteg.datasets.spec import spec_of
-from dteg.dictionaries import Dictionaries, DictionaryColumn, NewDictionary
+from dteg.dictionaries.models import DictionaryColumn, NewDictionary
+from dteg.dictionaries.service import Dictionaries
 from dteg.sources.models import NewSource
 from dteg.sources.service import Sources
 

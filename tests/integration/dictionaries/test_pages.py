@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from dteg.dictionaries import DictionaryColumn, NewDictionary
+from dteg.dictionaries.models import DictionaryColumn, NewDictionary
 
 pytestmark = pytest.mark.integration
 

@@ -16,9 +16,9 @@ import pytest
 from dteg.core.errors import ConfigError
 from dteg.core.processes import registered, stop_all
 from dteg.core.project import Project
-from dteg.cron import CronJobs, NewCronJob
-from dteg.cron.models import JobState, RunState
+from dteg.cron.models import JobState, NewCronJob, RunState
 from dteg.cron.scheduler import RunningDagster, StoredDagster
+from dteg.cron.service import CronJobs
 from dteg.testing import fresh_port
 from dteg.testing.servers import database
 

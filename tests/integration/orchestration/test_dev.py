@@ -82,10 +82,10 @@ def test_server_is_registered_and_ends_in_order_on_sigterm(project, server):
     assert known.name == "dagster"
     assert os.getpgid(known.pid) == known.pid
     assert server.url.endswith(f":{known.port}")
-    with urllib.request.urlopen(server.url, timeout=5) as reply:
+    with urllib.request.urlopen(server.url, timeout=60) as reply:
         assert reply.status == 200
     server.send_signal(signal.SIGTERM)
-    assert server.wait(20) == 0
+    assert server.wait(60) == 0
     assert "ended in order" in server.stdout.read()
     assert registered(project) == []
     assert not start_time(server.left_behind)
@@ -94,8 +94,8 @@ def test_server_is_registered_and_ends_in_order_on_sigterm(project, server):
 def test_dteg_stop_ends_it(project, server):
     started = time.monotonic()
     assert stop_all(project) == ["dagster"]
-    assert server.wait(20) == 0
-    assert time.monotonic() - started < 10
+    assert server.wait(60) == 0
+    assert time.monotonic() - started < 60  # what it left behind would sleep for two minutes
 
 
 def test_second_server_and_busy_port_are_refused(project, server):

@@ -96,7 +96,7 @@ def test_files_are_relayed_with_the_same_rows(warehouse, content, config):
     ids=range(12),
 )  # fmt: skip
 def test_what_is_not_plain_is_decoded_with_the_same_rows(warehouse, content, config):
-    """Tried: without StrictCsv the first cases load other texts, or fewer rows, and this turns red."""
+    """Tried: without the strict pattern the first cases load other texts, or fewer rows, and this turns red."""
     write(warehouse, content)
     relayed, _ = both(warehouse, path="s.csv", **config)
     assert relayed.path.startswith("batches"), relayed.path

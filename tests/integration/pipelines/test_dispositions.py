@@ -250,7 +250,7 @@ def test_a_table_that_another_one_refers_to_is_not_emptied(warehouse):
 def test_two_first_loads_into_one_new_schema_do_not_collide(warehouse, gate):
     """Tried: with the schema made inside the load's transaction one load holds up the other, and this turns red."""
     both = threading.Barrier(2)
-    gate(lambda: both.wait(20))
+    gate(lambda: both.wait(60))
     errors = []
 
     def load(table):
@@ -263,7 +263,7 @@ def test_two_first_loads_into_one_new_schema_do_not_collide(warehouse, gate):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(90)
     assert errors == []
     assert [len(pairs(warehouse, f"fresh.{name}")) for name in "ab"] == [3, 3]
 

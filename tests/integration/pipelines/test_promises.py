@@ -133,7 +133,7 @@ def test_two_loads_of_one_table_run_one_after_the_other(warehouse, gate):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(90)
     assert max(most) == 1
     assert ids(warehouse) == [1, 2, 3, 4, 5]
     assert warehouse.sql("SELECT count(*), sum(rows_written)::int FROM _dteg.loads") == [(3, 5)]
@@ -143,7 +143,7 @@ def test_loads_of_different_tables_run_at_the_same_time(warehouse, gate):
     warehouse.load([row(1)], table="raw.a", **MERGE)
     warehouse.load([row(1)], table="raw.b", **MERGE)
     together = threading.Barrier(2)
-    gate(lambda: together.wait(10))
+    gate(lambda: together.wait(60))
     threads = [
         threading.Thread(
             target=warehouse.load,
@@ -155,18 +155,20 @@ def test_loads_of_different_tables_run_at_the_same_time(warehouse, gate):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(90)
     assert not together.broken
     assert ids(warehouse, "raw.a") == ids(warehouse, "raw.b") == [1, 2, 3, 4]
 
 
 def test_who_waits_too_long_for_the_lock_says_so(warehouse, gate):
-    gate(lambda: time.sleep(1.5))
+    inside, done = threading.Event(), threading.Event()
+    gate(lambda: inside.set() or done.wait(60))
     thread = threading.Thread(target=warehouse.load, args=[[row(1), row(2), row(3)], "run-a"], kwargs=MERGE)
     thread.start()
-    time.sleep(0.5)
+    assert inside.wait(60)
     with pytest.raises(TransientError, match=r"another load of raw\.t has been running for 0\.2 s"):
         warehouse.load([row(4)], lock_timeout_s=0.2, retry={"max_attempts": 1}, **MERGE)
+    done.set()
     thread.join()
     assert ids(warehouse) == [1, 2, 3]
 
@@ -391,7 +393,7 @@ def test_a_transformer_runs_after_the_loads_in_one_transaction(source):
         (TRANSFORMER % "tallly", "no transformer 'tallly'; did you mean \"tally\""),
         (TRANSFORMER % "dteg://others/tally", "dteg install marketplace://others/tally"),
         ("- transform: {type: tally, config: {source: raw.t}}", "target: this key is required"),
-        ("- transform: {type: tally, select: x}", "a transformer takes config, not select or file"),
+        ("- transform: {type: tally, select: x}", "a transformer, which takes config, not select or file"),
         ("- transform: {type: dbt, config: {x: 1}}", "type: dbt takes no config"),
     ],
 )

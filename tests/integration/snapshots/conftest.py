@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from dteg.datasets import Datasets
+from dteg.datasets.service import Datasets
 from dteg.datasets.spec import DatasetSpec
-from dteg.snapshots import Snapshots
+from dteg.snapshots.service import Snapshots
 
 SPEC = {
     "dataset": "sales",

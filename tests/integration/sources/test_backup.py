@@ -7,10 +7,10 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from dteg.backups import Backups
 from dteg.backups.models import NewBackup, RestoreOrder
 from dteg.backups.postgres import dumping
-from dteg.backups.sources import with_database
+from dteg.backups.service import Backups
+from dteg.core.postgres import with_database
 from dteg.sources.models import NewSource
 from dteg.sources.relaying import Relaying
 from dteg.sources.service import Sources

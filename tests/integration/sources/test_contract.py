@@ -1,6 +1,7 @@
 """The same operations on the library and over a studio, REST's rights, and the pages without scripts."""
 
 import re
+from urllib.parse import unquote, urlsplit
 
 import psycopg
 import pytest
@@ -125,9 +126,21 @@ def test_pages_lead_from_nothing_to_rows(studio, crm):
         assert 'id="w-slug"' in wrong.text
         assert 'id="w-option_fetch_size"' in wrong.text
         assert crm not in wrong.text
-        tested = browser.post("/sources/new", data={**form, "do": "test"})
+        parts = urlsplit(crm)
+        apart = {
+            **form, "url": "", "host": parts.hostname, "port": parts.port, "database": parts.path[1:],
+            "user": parts.username, "password": unquote(parts.password),
+        }  # fmt: skip
+        tested = browser.post("/sources/new", data={**apart, "do": "test"})
         assert "It answers: PostgreSQL" in tested.text
-        added = browser.post("/sources/new", data=form, follow_redirects=True)
+        assert parts.password not in tested.text
+        sealed = re.search(r'name="sealed" value="([^"]+)"', tested.text)[1]
+        moved = browser.post(
+            "/sources/new", data={**apart, "password": "", "sealed": sealed, "host": "localhost"}
+        )
+        assert (moved.status_code, 'id="w-password"' in moved.text) == (422, True)
+        kept = {**apart, "password": "", "sealed": sealed}
+        added = browser.post("/sources/new", data=kept, follow_redirects=True)
         assert "The source was added" in added.text
         assert "public.customers" in added.text
         table = browser.get("/sources/crm/tables/public.customers").text

@@ -4,7 +4,7 @@ import psycopg
 import pytest
 
 from dteg.core.errors import ConflictError
-from dteg.datasets import Datasets
+from dteg.datasets.service import Datasets
 from dteg.datasets.spec import spec_of
 from dteg.sources.models import NewSource
 

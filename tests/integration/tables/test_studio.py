@@ -115,7 +115,7 @@ def test_who_goes_away_leaves_no_query_running(studio, postgres_url):
         with studio.client.stream("/tables/public.endless/export", format="csv") as answer:
             assert next(answer.iter_bytes())
         query = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'COPY%endless%' AND state = 'active'"
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while connection.execute(query).fetchone() != (0,):
             assert time.monotonic() < deadline, "the query goes on"
             time.sleep(0.1)
@@ -130,7 +130,7 @@ def test_an_upload_is_kept_until_it_is_loaded_and_cannot_leave_its_folder(studio
     assert [column["type"] for column in preview["columns"]] == ["bigint", "text"]
     job = studio.request("POST", f"/tables/uploads/{made['id']}/load", json={"table": "people"})
     assert job.status_code == 202
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while (found := studio.request("GET", f"/tables/jobs/{job.json()['id']}").json())["state"] in (
         "waiting",
         "running",
@@ -203,7 +203,7 @@ def test_a_file_becomes_a_table_in_the_browser(studio, browser):
     assert wrong.status_code in (200, 422)
     job = post(studio, browser, upload, table="people", key="id", action="load")
     assert job.status_code == 200
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while "rows are in" not in (page := browser.get(str(job.url)).text):
         assert "could not be loaded" not in page, page
         assert time.monotonic() < deadline
@@ -222,7 +222,7 @@ def test_a_wrong_file_is_said_and_can_be_corrected(studio, browser):
     )
     upload = re.search(r'action="(/tables/upload/[0-9a-f]+)"', bad.text)[1]
     job = post(studio, browser, upload, table="bad", delimiter=";", action="load")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while "could not be loaded" not in (page := browser.get(str(job.url)).text):
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -243,6 +243,11 @@ def test_a_table_is_shown_filtered_and_saved(people, browser):
     found = browser.get("/tables/public.people", params={"where": "name like 'Al%'"}).text
     assert "Alan" in found
     assert "<td>Ada" not in found
+    chosen = {"column": "name", "how": "begins", "value": "al", "where": "id > 1", "order_by": "-id"}
+    shown = browser.get("/tables/public.people", params=chosen, follow_redirects=True)
+    assert "Alan" in shown.text
+    assert "<td>Ada" not in shown.text
+    assert 'aria-sort="descending"' in shown.text
     wrong = browser.get("/tables/public.people", params={"where": "nam = 1"})
     assert (wrong.status_code, "did you mean" in wrong.text) == (422, True)
     saved = browser.get("/tables/public.people/export", params={"format": "csv", "where": "id = 1"})

@@ -22,7 +22,7 @@ def kept_studio(postgres_server, tmp_path_factory):
         # Who still waits for messages would look for them once more, and start a server of the project's own.
         for thread in threading.enumerate():
             if thread.name.startswith("bell "):
-                thread.join(15)
+                thread.join(60)
 
 
 @pytest.fixture

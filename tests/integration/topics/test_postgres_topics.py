@@ -176,16 +176,16 @@ def test_a_dead_member_takes_only_the_guilty_with_it(topics):
     topics.subscribe("t", "g")
     topics.publish_many("t", [NewMessage.make("poison" if number == 2 else "good") for number in range(6)])
     done = []
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while time.monotonic() < deadline and len(done) < 5:
-        batch = topics.fetch("t", "g", lease_s=0.3, wait_s=0.2)
+        batch = topics.fetch("t", "g", lease_s=1, wait_s=0.2)
         for delivery in batch:
             if delivery.payload == "poison":
                 break  # it dies here: no ack for this one and those behind it
             if topics.ack("t", "g", [delivery.ack_id]):
                 done.append(delivery.offset)
     assert sorted(done) == [0, 1, 3, 4, 5]
-    time.sleep(0.4)
+    time.sleep(1.1)
     while topics.fetch("t", "g", lease_s=0.05):
         time.sleep(0.1)
     assert [letter.offset for letter in topics.dead_letters("t")] == [2]
@@ -219,10 +219,9 @@ def test_it_goes_on_after_its_connections_are_cut(topics, url):
     topics.publish("t", "1")
     with psycopg.connect(url, autocommit=True) as admin:
         admin.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name = 'dteg'"
         )
-    time.sleep(0.1)
     topics.publish("t", "2")
     assert len(topics.read("t", 0)) == 2
 
@@ -236,7 +235,7 @@ def test_deleting_waits_for_who_publishes(topics, url):
         time.sleep(0.2)
         assert deleting.is_alive()
         publisher.commit()
-        deleting.join(10)
+        deleting.join(60)
     with psycopg.connect(url) as connection:
         left = connection.execute(
             "SELECT (SELECT count(*) FROM _dteg.topic_inbox) + (SELECT count(*) FROM _dteg.topic_messages)"

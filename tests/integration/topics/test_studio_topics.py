@@ -61,7 +61,9 @@ def test_a_token_for_one_topic_reaches_no_other(studio, topics):
             assert answer.status_code in expected, (method, topic, path, answer.text)
         wrong = publish if token == subscribe else subscribe
         assert studio.request(method, f"/topics/mine/{path}", token=wrong, json=body).status_code == 403
-    with httpx.Client(base_url=studio.url + API, headers=bearer(subscribe), trust_env=False) as client:
+    with httpx.Client(
+        base_url=studio.url + API, headers=bearer(subscribe), timeout=60, trust_env=False
+    ) as client:
         assert client.get("/topics/other/events").status_code == 403
         with client.stream("GET", "/topics/mine/events") as stream:
             assert stream.status_code == 200
@@ -70,7 +72,7 @@ def test_a_token_for_one_topic_reaches_no_other(studio, topics):
             open_socket(studio, f"/topics/other/ws{group}", subscribe)
         assert refused.value.response.status_code == 403
     with open_socket(studio, "/topics/mine/ws?start=earliest", subscribe) as socket:
-        assert json.loads(socket.recv(10))["payload"] == "x"
+        assert json.loads(socket.recv(60))["payload"] == "x"
 
 
 def test_a_subscriber_with_a_token_for_its_topic_only_works_as_a_library(studio, topics):
@@ -136,7 +138,7 @@ def test_many_who_wait_hold_up_nobody(studio, topics):
         time.sleep(1.5)
         began = time.monotonic()
         assert studio.request("GET", "/topics/t").status_code == 200
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 18  # those who wait would hold it up for 20 s
         topics.publish("t", "now")
         assert all(job.result().json()["items"][0]["payload"] == "now" for job in waiting)
 
@@ -171,7 +173,9 @@ def test_events_come_live_and_go_on_after_a_reconnect(studio, topics):
         assert (event["id"], event["event"]) == ("3", "message")
         assert json.loads(event["data"])["payload"] == "live\nline"
     with (
-        httpx.Client(headers={**bearer(studio.token), "Last-Event-ID": "1"}, trust_env=False) as client,
+        httpx.Client(
+            headers={**bearer(studio.token), "Last-Event-ID": "1"}, timeout=60, trust_env=False
+        ) as client,
         client.stream("GET", f"{studio.url}{API}/topics/t/events") as response,
     ):
         again = events_of(response.iter_lines())
@@ -184,7 +188,7 @@ def test_a_slow_reader_of_events_stops_nobody(studio, topics):
     big = "x" * 100_000
     with (
         studio.client.stream("/topics/t/events", start="earliest"),  # its answer is never read
-        httpx.Client(headers=bearer(studio.token), timeout=20, trust_env=False) as client,
+        httpx.Client(headers=bearer(studio.token), timeout=60, trust_env=False) as client,
         client.stream("GET", f"{studio.url}{API}/topics/t/events?start=earliest") as quick,
     ):
         events = events_of(quick.iter_lines())
@@ -199,13 +203,13 @@ def test_a_member_over_a_websocket_acks_and_fails(studio, topics):
     token = studio.token_of("subscribe", topics=["t"])
     with open_socket(studio, "/topics/t/ws?group=g", token) as socket:
         for _ in range(3):
-            delivery = json.loads(socket.recv(10))
+            delivery = json.loads(socket.recv(60))
             act = "ack" if delivery["payload"] == "good" else "nack"
             socket.send(json.dumps({"act": act, "ack_id": delivery["ack_id"], "error": "no good"}))
         socket.send(json.dumps({"act": "ack", "ack_id": "7.7"}))
-        assert "not open" in json.loads(socket.recv(10))["problem"]
+        assert "not open" in json.loads(socket.recv(60))["problem"]
         socket.send("nonsense")
-        assert "problem" in json.loads(socket.recv(10))
+        assert "problem" in json.loads(socket.recv(60))
     assert [(letter.payload, letter.error) for letter in topics.dead_letters("t")] == [("bad", "no good")]
     (group,) = topics.groups("t")
     assert (group.lag, group.in_flight, group.retrying) == (0, 0, 0)
@@ -215,9 +219,9 @@ def test_what_a_lost_socket_had_comes_to_another_at_once(studio, topics):
     topics.create("t")
     topics.publish("t", "x")
     with open_socket(studio, "/topics/t/ws?group=g", studio.token) as lost:
-        assert json.loads(lost.recv(10))["attempt"] == 1
+        assert json.loads(lost.recv(60))["attempt"] == 1
     with open_socket(studio, "/topics/t/ws?group=g", studio.token) as other:
-        assert json.loads(other.recv(10))["attempt"] == 2
+        assert json.loads(other.recv(60))["attempt"] == 2
 
 
 def test_a_socket_ends_when_its_topic_is_deleted(studio, topics):
@@ -226,7 +230,7 @@ def test_a_socket_ends_when_its_topic_is_deleted(studio, topics):
         time.sleep(0.2)
         topics.delete("t")
         with pytest.raises(ConnectionClosed) as ended:
-            socket.recv(10)
+            socket.recv(60)
         assert "there is no topic" in str(ended.value)
 
 
@@ -307,15 +311,21 @@ def test_who_may_not_subscribe_sees_no_payloads(studio, topics):
 # --- background --------------------------------------------------------------------------------
 
 
+class OneRound(threading.Event):
+    """Is set as soon as a worker rests."""
+
+    def wait(self, timeout=None):
+        self.set()
+        return super().wait(timeout)
+
+
 def test_the_worker_gives_offsets_prunes_and_reports_dead_letters(studio, topics):
     import psycopg
 
     from studio.topics.worker import TopicsWorker
 
     def work():
-        stop = threading.Event()
-        threading.Timer(0.3, stop.set).start()
-        worker.run(stop)
+        worker.run(OneRound())
         with psycopg.connect(studio.project.warehouse_url()) as connection:
             found = connection.execute(
                 "SELECT subject, state FROM _dteg.alert_occurrences ORDER BY id"

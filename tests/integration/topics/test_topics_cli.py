@@ -41,7 +41,11 @@ def test_the_story_of_a_topic(dteg, tmp_path):
         0, "made topic orders\n",
     )  # fmt: skip
     code, _, error = dteg("topic", "create", "orders")
-    assert (code, error) == (1, "error: topic orders exists\n")
+    assert (code, error) == (1, "error: there is a topic orders already; see: dteg topic show orders\n")
+    code, _, error = dteg("topic", "delete", "orders", stdin=b"y\n")
+    assert (code, error) == (
+        2, "error: nobody is there to ask; to delete orders without a question, add --yes\n",
+    )  # fmt: skip
     dteg("publish-message", "orders", "--data", "one", "--key", "k", "--header", "a=b=c")
     (tmp_path / "file").write_bytes(b"\xff\x00")
     dteg("publish-message", "orders", "--file", str(tmp_path / "file"))
@@ -55,7 +59,7 @@ def test_the_story_of_a_topic(dteg, tmp_path):
     assert dteg("subscribe", "orders", "--group", "g", "--limit", "1")[1] == "one\n"
 
     fail = ("--exec", "sh", "-c", 'cat >&2; exit "$DTEG_ATTEMPT"')
-    code, _, error = dteg("subscribe", "orders", "--from", "latest", "--group", "g", "--idle", "0.5", *fail)
+    code, _, error = dteg("subscribe", "orders", "--from", "latest", "--group", "g", "--idle", "3", *fail)
     assert code == 1
     assert "offset 2, attempt 2: exit code 2: two; it is a dead letter now" in error
     letters = json.loads(dteg("topic", "dead-letters", "orders", "--json")[1])
@@ -132,11 +136,11 @@ def test_an_interrupt_ends_it_after_the_command_in_hand(empty_studio, tmp_path, 
         [str(Path(sys.executable).parent / "dteg"), "subscribe", "t", "--group", "g", "--exec", "sh", "-c", script],
         env=os.environ.copy(), stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not (tmp_path / "begun").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     os.killpg(process.pid, number)  # as a terminal does: the whole group
-    _, error = process.communicate(timeout=30)
+    _, error = process.communicate(timeout=120)
     assert process.returncode == 0, error
     assert "1 done, 0 failed attempts" in error
     assert (tmp_path / "ended").read_text() == "0\n"

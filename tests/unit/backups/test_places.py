@@ -7,7 +7,7 @@ from dteg.backups.errors import DamagedBackupError
 from dteg.backups.models import NewBackup, RestoreOrder
 from dteg.backups.postgres_restore import _dated, _value
 from dteg.backups.sources import source_of
-from dteg.backups.sqltext import SqlReader
+from dteg.backups.sql_reader import SqlReader
 from dteg.backups.targets import open_target, slug_of
 from dteg.backups.targets.port import is_of
 from dteg.core.errors import ConfigError

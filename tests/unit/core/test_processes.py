@@ -20,7 +20,7 @@ def project(tmp_path, monkeypatch):
 def sleeper():
     made = []
 
-    def start(code="import time; time.sleep(60)"):
+    def start(code="import time; print(1, flush=True); time.sleep(60)"):
         made.append(subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE))
         return made[-1]
 
@@ -48,10 +48,11 @@ def test_a_zombie_does_not_run(sleeper):
 
 def test_a_registered_server_is_stopped_and_forgotten(project, sleeper):
     process = sleeper()
+    process.stdout.readline()  # an interrupt while Python starts has another exit code
     server = register(project, "dagster", process.pid, 3000)
     assert registered(project) == [server]
     assert stop_all(project) == ["dagster"]
-    assert process.wait(5) == -signal.SIGINT
+    assert process.wait(60) == -signal.SIGINT
     assert registered(project) == []
     assert stop_all(project) == []
 
@@ -81,7 +82,7 @@ def test_a_server_that_ignores_the_polite_signals_is_killed(project, sleeper, mo
     process.stdout.readline()
     register(project, "stubborn", process.pid)
     assert stop_all(project) == ["stubborn"]
-    assert process.wait(5) == -signal.SIGKILL
+    assert process.wait(60) == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("content", ["", '{"name": "x"', "[]", '{"other": 1}'])

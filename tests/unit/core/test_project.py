@@ -1,6 +1,6 @@
 import pytest
 
-from dteg.core.errors import EnvironmentProblemError
+from dteg.core.errors import ConfigError, EnvironmentProblemError
 from dteg.core.project import Project
 
 
@@ -60,6 +60,18 @@ def test_an_empty_url_means_the_embedded_server(tmp_path, monkeypatch):
     monkeypatch.setenv("DTEG_POSTGRES_URL", "postgresql://h/d")
     assert not Project(tmp_path).uses_embedded_postgres
     assert Project(tmp_path).warehouse_url() == "postgresql://h/d"
+
+
+def test_a_url_of_another_database_is_refused_by_the_name_of_its_variable(tmp_path, monkeypatch):
+    for text in ("mysql://me:hunter2@h/d", "shop", "postgresql//h/d"):
+        monkeypatch.setenv("DTEG_POSTGRES_URL", text)
+        with pytest.raises(
+            ConfigError, match="DTEG_POSTGRES_URL is not the address of a PostgreSQL"
+        ) as caught:
+            Project(tmp_path).warehouse_url()
+        assert "hunter2" not in str(caught.value)
+    monkeypatch.setenv("DTEG_POSTGRES_URL", "host=/run dbname=d")
+    assert Project(tmp_path).warehouse_url() == "host=/run dbname=d"
 
 
 def test_dagster_home_is_inside_unless_the_environment_says_otherwise(tmp_path, monkeypatch):

@@ -24,7 +24,13 @@ def test_a_file_without_names_has_no_queries(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("word", "expected"), [("postgers", 'did you mean "postgres"?'), ("zzz", ""), ("", "")]
+    ("word", "expected"),
+    [
+        ("postgers", 'did you mean "postgres"?'),
+        ("REST", 'did you mean "rest"?'),
+        ("zzz", ""),
+        ("", ""),
+    ],
 )
 def test_the_nearest_word_is_suggested(word, expected):
     assert did_you_mean(word, ["files", "postgres", "rest"]) == expected

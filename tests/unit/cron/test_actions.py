@@ -1,11 +1,9 @@
 """Actions of cron jobs as they are written."""
 
-from dataclasses import replace
-
 import pytest
 
-from dteg.core.errors import ConfigError, NotAvailableError
-from dteg.cron.actions import Actions, action_text, parse_action, require_available
+from dteg.core.errors import ConfigError
+from dteg.cron.actions import action_text, parse_action
 
 
 @pytest.mark.parametrize(
@@ -46,6 +44,7 @@ def test_action_is_read_and_written_back(text, values):
         ("backup shop --to", "--to needs a value"),
         ("backup shop --encrypt=yes", "unknown option"),
         ("run pipeline", "write run pipeline NAME"),
+        ("run flights", "'run flights' is no action of a cron job; write run pipeline NAME$"),
         ("prune --older-than 0d", "would remove everything"),
         ("prune --older-than soon", "not a duration"),
         ("backup 'shop", "cannot be split"),
@@ -62,16 +61,3 @@ def test_password_is_neither_taken_nor_repeated():
         with pytest.raises(ConfigError) as caught:
             parse_action(text)
         assert "hunter2" not in str(caught.value)
-
-
-def test_every_action_can_be_run():
-    for text in ("verify backups", "refresh dataset sales", "metadata warehouse"):
-        require_available(parse_action(text))
-    assert all(form.available for form in Actions.FORMS)
-
-
-def test_what_does_not_exist_yet_is_refused_by_name(monkeypatch):
-    forms = [replace(form, available=form.words != ("metadata",)) for form in Actions.FORMS]
-    monkeypatch.setattr(Actions, "FORMS", tuple(forms))
-    with pytest.raises(NotAvailableError, match="metadata"):
-        require_available(parse_action("metadata warehouse"))

@@ -21,6 +21,11 @@ def test_zone_that_is_none_is_refused(name):
         check_timezone(name)
 
 
+def test_zone_that_lacks_its_continent_gets_it():
+    with pytest.raises(ValueError, match='did you mean "Asia/Seoul"'):
+        check_timezone("seoul")
+
+
 def test_times_are_utc_and_follow_the_clocks_of_the_zone():
     # New York's clocks go from 02:00 to 03:00 on 8 March 2026.
     times = next_times("0 6 * * *", "America/New_York", BEFORE_SPRING, 3)

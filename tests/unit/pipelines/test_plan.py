@@ -104,7 +104,7 @@ def test_the_long_name_of_a_component_is_its_short_name(load):
 
 
 def test_a_template_that_cannot_be_rendered_is_told_with_its_line(load):
-    assert "p.yaml:6: pipeline.steps[0].extract.config: " in refused(
+    assert "p.yaml:6: pipeline.steps[0].extract.config.path: " in refused(
         load, FLOW.replace("params.day", "params.dya")
     )
 
@@ -179,8 +179,20 @@ def test_a_pipeline_is_found_by_path_or_name(load, project):
         ConfigError, match=r"there is no pipeline 'order' in pipelines/; did you mean \"orders\"\?"
     ):
         find_pipeline_file("order", project)
-    with pytest.raises(ConfigError, match=r"there is no file other\.yaml"):
-        find_pipeline_file("other.yaml", project)
+    assert find_pipeline_file("orders.yaml", project) == path
+    with pytest.raises(
+        ConfigError, match=r"there is no file order\.yaml; did you mean \"pipelines/orders\.yaml\"\?"
+    ):
+        find_pipeline_file("order.yaml", project)
+
+
+def test_a_folder_of_a_pipelines_name_does_not_hide_the_pipeline(load, project, monkeypatch):
+    load(name="orders")
+    (project.root / "orders").mkdir()
+    monkeypatch.chdir(project.root)
+    assert find_pipeline_file("orders", project) == project.pipelines_dir / "orders.yaml"
+    with pytest.raises(ConfigError, match="is a folder; name a pipeline"):
+        find_pipeline_file("./pipelines/../pipelines", project)
 
 
 def test_only_yaml_files_are_pipelines(load, project, tmp_path):

@@ -61,9 +61,10 @@ def test_keys_are_left_alone():
 @pytest.mark.parametrize(
     ("template", "message"),
     [
-        ("{{ params.nmae }}", "nmae is not set"),
+        ("{{ params.nmae }}", 'nmae is not set; did you mean "name"? (params come from'),
+        ("{{ parms.name }}", "there is no 'parms'; did you mean \"params\"? there are: "),
         ("{{ env.NONE }}/x", "NONE is not set"),
-        ("{{ nothing }}", "'nothing' is undefined"),
+        ("{{ nothing }}", "there is no 'nothing'; there are: params, run_id, ds, ts, env"),
         ("{{ 1 + }}", "1 +"),
         ("{{ 1 / 0 }}", "division by zero"),
         ("{{ params.name + 1 }}", "str"),

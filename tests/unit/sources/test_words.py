@@ -3,9 +3,10 @@
 import pytest
 
 from dteg.cli.sources import new_source
-from dteg.core.errors import ConfigError
+from dteg.core.errors import ConfigError, TransientError
 from dteg.sources.kinds import KINDS
 from dteg.sources.models import Kind, NewSource
+from dteg.sources.reaching import plain_failure
 from dteg.sources.remote import sent
 from studio.sources.forms import fields
 from studio.sources.forms import new_source as of_form
@@ -91,3 +92,15 @@ def test_every_kind_can_be_loaded(kind):
     assert kind.options_model.model_json_schema()["properties"]
     for mode in kind.linkers:
         assert callable(kind.linker(mode).introspect)
+
+
+def test_what_a_lost_source_says_names_the_source_and_no_port_of_the_relay():
+    told = (
+        'could not connect to server "src_crm"; connection to server at "127.0.0.1", port 38041 failed: server closed'
+        " the connection unexpectedly This probably means the server terminated abnormally before or while processing"
+        " the request."
+    )
+    assert plain_failure(TransientError(told)) == (
+        "could not connect to server crm; server closed the connection unexpectedly"
+    )
+    assert plain_failure(TransientError('column "src_a b" is not there')) == 'column "src_a b" is not there'

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from jinja2 import UndefinedError
 
+from dteg.webapp.forms import sentence
 from dteg.webkit import (
     Assets,
     PageKit,
@@ -263,3 +264,15 @@ def test_money_has_the_digits_of_its_currency():
 def test_a_minute_is_told_in_utc():
     moment = datetime(2026, 11, 3, 18, 5, tzinfo=timezone(timedelta(hours=2)))
     assert ">3 Nov 2026, 16:05</time>" in minute(moment)
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ("there is no such thing", "There is no such thing"),
+        ("orders.csv:3: not utf-8", "orders.csv:3: not utf-8"),
+        ("raw.orders has no column 'x'", "raw.orders has no column 'x'"),
+    ],
+)
+def test_a_message_keeps_the_name_that_it_begins_with(told, shown):
+    assert sentence(told) == shown
