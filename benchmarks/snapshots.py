@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 
 from dteg.core.project import Project
-from dteg.datasets import Datasets
+from dteg.datasets.service import Datasets
 from dteg.datasets.spec import DatasetSpec
-from dteg.snapshots import Point, Snapshots
+from dteg.snapshots.models import Point
+from dteg.snapshots.service import Snapshots
 from dteg.snapshots.trends import trend_of
 
 SERIES = 100

@@ -104,7 +104,7 @@ def _clauses(part: str, text: str) -> Iterator[str]:
     """Yield one written clause as clauses of PEP 440."""
     match = _CLAUSE.fullmatch(part)
     if not match:
-        raise ConfigError(f"{text[:50]!r} is not a range of versions: {part[:50]!r}; {_HINT}")
+        raise ConfigError(f"{text[:50]!r} is not a range of versions{_of(part, text)}; {_HINT}")
     operator, wild = match["operator"], bool(match["wild"])
     if not match["numbers"]:
         if operator in ("", "=", "==", "^", "~", ">="):
@@ -112,8 +112,13 @@ def _clauses(part: str, text: str) -> Iterator[str]:
         raise ConfigError(f"{text[:50]!r} is not a range of versions: {part!r} holds for none; {_HINT}")
     numbers = [int(number) for number in match["numbers"].split(".")]
     if len(numbers) + match["wild"].count(".") > 3 or (wild and (match["rc"] or operator not in _WITH_WILD)):
-        raise ConfigError(f"{text[:50]!r} is not a range of versions: {part!r}; {_HINT}")
+        raise ConfigError(f"{text[:50]!r} is not a range of versions{_of(part, text)}; {_HINT}")
     yield from _translate(operator, numbers, match["rc"] or "", partial=wild or len(numbers) < 3)
+
+
+def _of(part: str, text: str) -> str:
+    """Name the part that is wrong, if it is not all of it."""
+    return f": {part[:50]!r}" if part != text.strip() else ""
 
 
 _WITH_WILD = ("", "=", "==", "!=", "^", "~")

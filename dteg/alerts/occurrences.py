@@ -1,16 +1,19 @@
 """Reporting what happened: a row that waits until it is told, and never in the way of who reports."""
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
 from psycopg.types.json import Jsonb
 
-from dteg.alerts.models import Occurrence
+from dteg.alerts.models import Kind, Occurrence, Severity, State
 from dteg.core.control import session
 from dteg.core.errors import DtegError
 from dteg.core.project import Project
 
+MAX_SUBJECT = 500
+MAX_MESSAGE = 2000
 _LOG = logging.getLogger(__name__)
 _INSERT = (
     "INSERT INTO _dteg.alert_occurrences (kind, subject, matter, state, severity, message, details, at)"
@@ -20,8 +23,8 @@ _INSERT = (
 
 def report(
     project: Project, *occurrences: Occurrence, connection: psycopg.Connection[Any] | None = None
-) -> None:
-    """Write down what happened; who tells people comes by later.
+) -> bool:
+    """Write down what happened, and return whether it could be; who tells people comes by later.
 
     Args:
         project: Whose warehouse keeps it.
@@ -32,7 +35,7 @@ def report(
     """
     if connection is not None:
         _write(connection, occurrences)
-        return
+        return True
     try:
         with session(project, "alerts") as own, own.transaction():
             _write(own, occurrences)
@@ -40,6 +43,40 @@ def report(
         _LOG.warning(
             "not reported to alerts (%s): %s", "; ".join(each.message for each in occurrences), error
         )
+        return False
+    return True
+
+
+def check_occurrence(
+    table: str,
+    name: str,
+    found: str,
+    *,
+    passed: bool,
+    severity: Severity,
+    details: Mapping[str, Any],
+    **more: Any,
+) -> Occurrence:
+    """Return what a check tells: called the same by whoever ran it, so that it is one matter.
+
+    Args:
+        table: What was checked.
+        name: The check.
+        found: Its result in words, such as `failed: 3 of 5`.
+        passed: Whether it is as it should be.
+        severity: How bad it is if not.
+        details: What is known beside that.
+        more: Other fields of the occurrence.
+    """
+    return Occurrence(
+        kind=Kind.CHECK,
+        subject=f"{table}: {name}"[:MAX_SUBJECT],
+        message=f"check {name} of {table} {found}"[:MAX_MESSAGE],
+        state=State.RESOLVED if passed else State.FIRING,
+        severity=Severity.INFO if passed else severity,
+        details={"table": table, "check": name, "passed": passed, **details},
+        **more,
+    )
 
 
 def _write(connection: psycopg.Connection[Any], occurrences: tuple[Occurrence, ...]) -> None:

@@ -10,7 +10,7 @@ from dteg.alerts.models import Kind, Severity
 from dteg.alerts.rules import FILE, AlertsFile, Match, Rule
 from dteg.core.errors import ConfigError
 from dteg.core.project import Project
-from dteg.core.yaml import read, validate
+from dteg.core.yaml import read, validate, yaml_files
 from dteg.pipelines.spec import Alert, PipelineFile
 
 _PREFIX = "pipeline:"
@@ -40,7 +40,7 @@ class PipelineAlert:
 
 def pipeline_alerts(project: Project) -> Iterator[PipelineAlert]:
     """Yield each alert in a pipeline file. Broken files have none; others tell of them."""
-    for path in sorted(project.pipelines_dir.glob("*.y*ml")):
+    for path in yaml_files(project.pipelines_dir):
         try:
             stat = path.stat()
             yield from _alerts_in(path, stat.st_mtime_ns, stat.st_size)

@@ -33,6 +33,15 @@ def _checked_time(value: time) -> time:
     return value
 
 
+def _checked_topic(text: str) -> str:
+    from dteg.topics.models import topic_name  # few channels are topics
+
+    try:
+        return topic_name(text)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+
+
 LocalTime = Annotated[time, AfterValidator(_checked_time)]
 
 
@@ -43,7 +52,9 @@ class ChannelSpec(ConfigModel):
         None,
         description="Reference to a URL of Apprise, such as slack://..., mailto://..., or json://host/path for a webhook.",
     )
-    topic: str | None = Field(None, description="A topic that gets the occurrence as a message.")
+    topic: Annotated[str, AfterValidator(_checked_topic)] | None = Field(
+        None, description="A topic that gets the occurrence as a message."
+    )
 
     @model_validator(mode="after")
     def _one(self) -> "ChannelSpec":

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dteg.alerts.models import Kind, Occurrence, Severity, State
-from dteg.alerts.occurrences import report
+from dteg.alerts.occurrences import check_occurrence, report
 from dteg.core.errors import DtegError, InputError, PermanentError, RecordError, TransientError
 from dteg.core.secrets import redact
 from dteg.pipelines.listener import Listener
@@ -77,8 +77,8 @@ def _tell(told: Told, found: list[Occurrence]) -> None:
 
     project = told.pipeline.project
     try:
-        report(project, *found)
-        Alerts.of(project).deliver(message_s=_MESSAGE_S, round_s=_ROUND_S)
+        if report(project, *found):  # else the warehouse is away, which has been said
+            Alerts.of(project).deliver(message_s=_MESSAGE_S, round_s=_ROUND_S)
     except DtegError as error:
         _LOG.warning("alerts cannot be delivered: %s", error)
     except Exception as error:  # noqa: BLE001 - the load is done, whatever is wrong with its alerts
@@ -134,17 +134,14 @@ def reason_of(error: DtegError) -> str:
 def _checks(told: Told, stream: StreamResult) -> Iterator[Occurrence]:
     for check in stream.checks:
         failing = f"failed: {check.failing:,} of {check.total:,}" if check.total else "could not be made"
-        yield Occurrence(
-            kind=Kind.CHECK,
-            subject=f"{stream.target}: {check.name}"[:500],
-            message=f"check {check.name} of {stream.target} {'passed' if check.passed else failing}"[:_MAX_MESSAGE],
-            state=State.RESOLVED if check.passed else State.FIRING,
-            severity=Severity.INFO if check.passed else _SEVERITIES.get(check.severity, Severity.ERROR),
-            details={
-                "table": stream.target, "check": check.name, "passed": check.passed, "failing": check.failing,
-                "total": check.total, "run_id": told.run_id, "pipeline": told.pipeline.name,
-            },
-        )  # fmt: skip
+        severity = _SEVERITIES.get(check.severity, Severity.ERROR)
+        details = {
+            "failing": check.failing, "total": check.total, "run_id": told.run_id, "pipeline": told.pipeline.name
+        }  # fmt: skip
+        found = "passed" if check.passed else failing
+        yield check_occurrence(
+            stream.target, check.name, found, passed=check.passed, severity=severity, details=details
+        )
 
 
 def _details(told: Told) -> dict[str, Any]:

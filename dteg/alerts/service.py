@@ -20,6 +20,7 @@ from dteg.core.clock import Clock, utc_now
 from dteg.core.control import leader, session
 from dteg.core.errors import ConfigError, DtegError, NotFoundError
 from dteg.core.project import Project
+from dteg.core.queries import first_value
 from dteg.core.yaml import Document
 
 _KEPT = timedelta(days=90)
@@ -96,7 +97,7 @@ class Alerts:
             ConfigError: `alerts.yaml` is wrong; what happened waits until it is right.
         """
         with session(self._project, "alerts") as connection:
-            if not _true(connection, SQL["has_work"], {"now": self._clock()}):
+            if not first_value(connection, SQL["has_work"], {"now": self._clock()}):
                 return Sent()
             rules, channels = self.rules(), self._channels or self._file_channels()
             if not leader(connection, "alerts"):
@@ -191,11 +192,6 @@ class Alerts:
             connection.cursor(row_factory=dict_row) as cursor,
         ):
             return cursor.execute(SQL[query], values).fetchall()
-
-
-def _true(connection: psycopg.Connection[Any], query: bytes, values: dict[str, Any]) -> bool:
-    row = connection.execute(query, values).fetchone()
-    return bool(row and row[0])
 
 
 def _checked(channel: Channel) -> None:

@@ -29,6 +29,7 @@ from dteg.backups.progress import Progress, Report, silent
 from dteg.backups.sources import Source, source_of
 from dteg.backups.targets import Draft, Target, open_target, slug_of
 from dteg.core.clock import utc_now
+from dteg.core.databases import require_database
 from dteg.core.project import Project
 from dteg.core.secrets import redact
 
@@ -49,9 +50,12 @@ def create(project: Project, order: NewBackup, keys: KeyRing, report: Report = s
 
     Raises:
         ConflictError: Another backup of the same database is under way.
+        NotFoundError: There is no such database on the warehouse's server.
         DtegError: It failed; nothing of it is left.
     """
     source = source_of(order.database, project)
+    if source.own:
+        require_database(project, source.name)
     target = open_target(order.to, project)
     slug = slug_of(source.name)
     with server_lock(project, f"{target.uri} {slug}"), target.lock(slug):

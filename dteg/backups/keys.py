@@ -5,7 +5,6 @@ opens the backups.
 """
 
 import base64
-import hashlib
 import logging
 import os
 import secrets
@@ -17,11 +16,12 @@ from dteg.backups.errors import DamagedBackupError
 from dteg.backups.models import Encryption, Manifest
 from dteg.core.errors import ConfigError
 from dteg.core.places import config_dir
-from dteg.core.sealing import KEY_BYTES, decode_key, read_private, write_key
+from dteg.core.sealing import KEY_BYTES, decode_key, key_id, read_private, seal, unseal, write_key
 from dteg.core.secrets import resolve
 from dteg.signing import SignatureError, SigningKey, key_id_of, statement, verify
 
 BACKUP = "https://dteg.dev/attestation/backup/v1"
+PURPOSE = "backup"
 KEY_VARIABLE = "DTEG_BACKUP_KEY"
 TRUSTED_VARIABLE = "DTEG_BACKUP_TRUSTED_KEYS"
 _LOG = logging.getLogger(__name__)
@@ -51,12 +51,9 @@ class KeyRing:
             backup_id: The backup; a key wrapped for one opens no other.
             reference: The wrapping key as a secret reference, or empty for `DTEG_BACKUP_KEY` or the key file.
         """
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-        outer = self._encryption_key(reference)
-        data_key, nonce = secrets.token_bytes(KEY_BYTES), secrets.token_bytes(12)
-        wrapped = nonce + AESGCM(outer).encrypt(nonce, data_key, backup_id.encode())
-        return data_key, Encryption(key_id=_key_id(outer), wrapped_key=base64.b64encode(wrapped).decode())
+        outer, data_key = self._encryption_key(reference), secrets.token_bytes(KEY_BYTES)
+        wrapped = base64.b64encode(seal(outer, data_key, backup_id.encode())).decode()
+        return data_key, Encryption(key_id=key_id(outer, PURPOSE), wrapped_key=wrapped)
 
     def data_key(self, manifest: Manifest, reference: str) -> bytes | None:
         """Return the key that opens a backup; None if it is not encrypted.
@@ -65,23 +62,19 @@ class KeyRing:
             ConfigError: The key is not here, or another one.
             DamagedBackupError: The wrapped key was altered.
         """
-        from cryptography.exceptions import InvalidTag
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
         if manifest.encryption is None:
             return None
         needed = manifest.encryption.key_id
         outer = self._encryption_key(reference, needed)
-        if _key_id(outer) != needed:
+        if (ours := key_id(outer, PURPOSE)) != needed:
             raise ConfigError(
-                f"backup {manifest.id} needs the key {needed}, this one is {_key_id(outer)}; name it with"
+                f"backup {manifest.id} needs the key {needed}, this one is {ours}; name it with"
                 " --key secret://env/NAME"
             )
-        wrapped = base64.b64decode(manifest.encryption.wrapped_key)
-        try:
-            return AESGCM(outer).decrypt(wrapped[:12], wrapped[12:], manifest.id.encode())
-        except InvalidTag:
-            raise DamagedBackupError("the wrapped key of the backup was altered") from None
+        data_key = unseal(outer, base64.b64decode(manifest.encryption.wrapped_key), manifest.id.encode())
+        if data_key is None:
+            raise DamagedBackupError("the wrapped key of the backup was altered")
+        return data_key
 
     def _encryption_key(self, reference: str, needed: str = "") -> bytes:
         reference = reference or os.environ.get(KEY_VARIABLE, "")
@@ -156,7 +149,3 @@ class KeyRing:
             path.read_text("ascii", "replace") for path in sorted((self.folder / "trusted").glob("*.pub"))
         ]
         return {key_id_of(key.strip()): key.strip() for key in found if key.strip()}
-
-
-def _key_id(key: bytes) -> str:
-    return hashlib.sha256(b"dteg backup key\0" + key).hexdigest()[:16]

@@ -3,10 +3,10 @@
 import contextlib
 from collections.abc import Iterator
 
-from dteg.backups.sources import with_database
+from dteg.core import control
 from dteg.core.errors import ConflictError, DtegError
 from dteg.core.liveness import WatchedConnection
-from dteg.core.postgres import connect, translated
+from dteg.core.postgres import connect, translated, with_database
 from dteg.core.project import Project
 
 # Locks belong to a database; the warehouse itself may be swapped, and nobody may be connected to it then.
@@ -49,7 +49,4 @@ def server_lock(project: Project, name: str) -> Iterator[None]:
 
 def try_lock(connection: WatchedConnection, name: str) -> bool:
     """Take a lock if it is free, until the connection ends."""
-    row = connection.execute(
-        "SELECT pg_try_advisory_lock(hashtextextended('dteg backups ' || %s, 0))", [name]
-    ).fetchone()
-    return bool(row and row[0])
+    return control.try_lock(connection, f"dteg backups {name}")

@@ -11,7 +11,7 @@ from dteg.backups.contents import Contents
 from dteg.backups.models import DatabaseInfo
 from dteg.backups.postgres import Facts
 from dteg.backups.programs import Program, mariadb_program, private_folder, running
-from dteg.backups.sqltext import SqlReader
+from dteg.backups.sql_reader import SqlReader
 from dteg.core.errors import ConfigError, ConflictError, MissingExtraError, PermanentError, TransientError
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from dteg.backups.rows import RowSums
 from dteg.core.errors import DtegError, PermanentError
 from dteg.core.liveness import WatchedConnection
 from dteg.core.postgres import connect, translated
-from dteg.core.queries import load_queries
+from dteg.core.queries import first_value, load_queries
 
 ROLE = "dteg_backup"
 LOCK_WAIT = "60s"
@@ -106,7 +106,7 @@ def dumping(url: str, look: Look = Look.HASHES, *, counted: bool = True) -> Iter
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         connection.execute("SET LOCAL row_security = off")
-        snapshot = _one(connection, "SELECT pg_export_snapshot()")
+        snapshot = first_value(connection, "SELECT pg_export_snapshot()")
         if role:
             connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(role)))
         _refuse_secrets(connection)
@@ -137,9 +137,9 @@ def facts_of(connection: WatchedConnection) -> Facts:
     warnings = [f"{left[0]} subscriptions are left out: they hold passwords"] if left[0] else []
     warnings += [f"the rows of {left[1]} foreign tables are left out: they are elsewhere"] if left[1] else []
     return Facts(
-        server_version=str(_one(connection, "SHOW server_version")).split(" ")[0],
+        server_version=str(first_value(connection, "SHOW server_version")).split(" ")[0],
         major=number // 10000,
-        size=int(_one(connection, _QUERIES["size"])),
+        size=int(first_value(connection, _QUERIES["size"])),
         properties=DatabaseInfo(
             **properties,
             settings=tuple(connection.execute(_QUERIES["settings"].encode()).fetchall()),
@@ -172,7 +172,7 @@ def backup_role(connection: WatchedConnection) -> str:
 
 
 def _refuse_secrets(connection: WatchedConnection) -> None:
-    if seen := _one(connection, _QUERIES["seen_secrets"]):
+    if seen := first_value(connection, _QUERIES["seen_secrets"]):
         raise PermanentError(
             f"the backup would hold the options, so perhaps passwords, of {seen} user mappings; let a superuser make"
             f" a role that does not see them: {'; '.join(_MAKE_ROLE)}; GRANT {ROLE} TO {connection.info.user}",
@@ -270,8 +270,7 @@ class _Counts:
                     self._view(schema, name, is_populated)
                     continue
                 query = sql.SQL("SELECT count(*) FROM ONLY {}").format(sql.Identifier(schema, name))
-                row = self._connection.execute(query).fetchone()
-                self._rows[schema, name] = row[0] if row else 0
+                self._rows[schema, name] = first_value(self._connection, query)
         except Exception as error:  # noqa: BLE001 - told in `compared`
             self._error = error
 
@@ -293,8 +292,3 @@ def view_contents(connection: psycopg.Connection[Any], schema: str, name: str) -
                 rows = []
     sums.add(rows)
     return TableContents(schema_name=schema, name=name, rows=sums.rows, checksum=sums.checksum)
-
-
-def _one(connection: WatchedConnection, query: str) -> Any:
-    row = connection.execute(query.encode()).fetchone()
-    return row[0] if row else None

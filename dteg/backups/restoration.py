@@ -19,15 +19,15 @@ from dteg.backups.locks import administration, try_lock
 from dteg.backups.models import Engine, Manifest, Restored, RestoreOrder, Verified
 from dteg.backups.progress import Progress, Report
 from dteg.backups.reading import read_contents, read_file
-from dteg.backups.sources import source_of, with_database
+from dteg.backups.sources import source_of
 from dteg.backups.spooling import spooled
-from dteg.backups.sqltext import SqlReader
+from dteg.backups.sql_reader import SqlReader
 from dteg.backups.targets import Target
 from dteg.core.config import ConnectionUrl
 from dteg.core.errors import ConfigError, ConflictError
 from dteg.core.identifiers import check_identifier
 from dteg.core.liveness import WatchedConnection
-from dteg.core.postgres import connect, translated
+from dteg.core.postgres import connect, translated, with_database
 from dteg.core.prefetch import prefetch
 from dteg.core.project import Project
 from dteg.tokens.carrying import carry_over

@@ -1,6 +1,6 @@
 """Backups of databases: made, listed, verified, restored and pruned."""
 
-from datetime import datetime, tzinfo
+from datetime import UTC
 from typing import Self
 
 from dteg.alerts import Kind, Occurrence, Severity, State
@@ -28,7 +28,7 @@ from dteg.backups.restoration import Opened, restore, verify, verify_by_restore
 from dteg.backups.retention import plan
 from dteg.backups.targets import Target, open_target, slug_of
 from dteg.core.clock import utc_now
-from dteg.core.errors import DtegError, NotFoundError
+from dteg.core.errors import ConfigError, DtegError, NotFoundError
 from dteg.core.project import Project
 
 
@@ -165,22 +165,17 @@ class Backups:
 
     # --- pruning -------------------------------------------------------------------------------------
 
-    def prune(
-        self, keep: Keep | None = None, *, database: str = "", dry_run: bool = False, now: datetime | None = None,
-        zone: tzinfo | None = None,
-    ) -> Pruned:  # fmt: skip
+    def prune(self, keep: Keep | None = None, *, database: str = "", dry_run: bool = False) -> Pruned:
         """Delete backups that need not be kept; never the newest one, nor the last that was verified.
 
         Args:
             keep: How many of each age; default: see `Keep`.
             database: Of this database only.
             dry_run: Only say what would go.
-            now: The time; default: now.
-            zone: Where days begin; default: where this machine is.
         """
-        now = now or utc_now()
+        now = utc_now().astimezone()  # days begin where this machine is
         backups = self._catalogue.all(database)
-        planned = plan(backups, keep or Keep(), now, zone or now.astimezone().tzinfo or now.tzinfo)  # type: ignore[arg-type]
+        planned = plan(backups, keep or Keep(), now, now.tzinfo or UTC)
         by_id = {backup.id: backup for backup in backups}
         gone = tuple(by_id[each] for each in planned.delete)
         if not dry_run:
@@ -203,17 +198,22 @@ class Backups:
         try:
             backup = create(self._project, order, self._keys, report)
         except DtegError as error:
-            self._alert(
-                f"create {subject}",
-                State.FIRING,
-                f"the backup of {subject} failed: {error}",
-                database=subject,
-            )
+            if not isinstance(error, ConfigError | NotFoundError) or self._was_backed_up(order):
+                self._alert(
+                    f"create {subject}",
+                    State.FIRING,
+                    f"the backup of {subject} failed: {error}",
+                    database=subject,
+                )
             raise
         self._alert(
             f"create {subject}", State.RESOLVED, f"{subject} was backed up", database=subject, id=backup.id
         )
         return backup
+
+    def _was_backed_up(self, order: NewBackup) -> bool:
+        """Return whether this ever worked: a name that somebody mistyped would be in trouble for ever."""
+        return any(order.database in (each.database, each.source) for each in self._catalogue.all())
 
     def _restore(self, order: RestoreOrder, report: Report) -> Restored:
         opened = self._open(order.id, order.source, order.key)

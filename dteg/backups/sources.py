@@ -3,13 +3,11 @@
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
-import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
-
 from dteg.backups.models import Engine
 from dteg.core.config import ConnectionUrl
 from dteg.core.errors import ConfigError
 from dteg.core.identifiers import check_identifier
+from dteg.core.postgres import parts_of, with_database
 from dteg.core.project import Project
 
 
@@ -46,24 +44,12 @@ def source_of(database: str, project: Project) -> Source:
     url = ConnectionUrl(database).reveal()
     scheme = urlsplit(url).scheme.partition("+")[0]
     if scheme in ("postgresql", "postgres"):
-        name = _conninfo(url).get("dbname") or ""
+        name = parts_of(url).get("dbname", "")
         return Source(_named(name), Engine.POSTGRESQL, with_database(url, name), own=False)
     if scheme in ("mysql", "mariadb"):
         name = unquote(urlsplit(url).path.strip("/"))
         return Source(_named(name), Engine.MARIADB, url, own=False)
     raise ConfigError(f"{scheme}:// is no database that can be backed up; write mysql:// or postgresql://")
-
-
-def with_database(url: str, name: str) -> str:
-    """Return how to reach another database of the same server of PostgreSQL."""
-    return make_conninfo(**{**_conninfo(url), "dbname": name})
-
-
-def _conninfo(url: str) -> dict[str, str]:
-    try:
-        return {key: str(value) for key, value in conninfo_to_dict(url).items()}
-    except psycopg.ProgrammingError:
-        raise ConfigError("the URL of the database cannot be read") from None
 
 
 def _named(name: str) -> str:

@@ -1,23 +1,32 @@
-"""Charts and dashboards as YAML: the same thing always becomes the same bytes, whichever hub writes it."""
+"""Charts and dashboards as they are kept, and as YAML: the same thing always becomes the same bytes."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
+import psycopg
 import yaml
+from psycopg import sql
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
 from pydantic import BaseModel
 
-from dteg.core.yaml import Document, parse
+from dteg.core.errors import ConfigError
+from dteg.core.yaml import Document, validate
+from dteg.core.yaml_writing import Dumper, write_yaml
+
+SpecT = TypeVar("SpecT", bound=BaseModel)
+_KEPT = "SELECT spec, created_at, updated_at, updated_by FROM {} WHERE %(slug)s IN ('', slug) ORDER BY slug"
+_KEEP = """
+INSERT INTO {} (slug, spec, updated_by) VALUES (%(slug)s, %(spec)s, %(who)s)
+ON CONFLICT (slug) DO UPDATE SET spec = excluded.spec, updated_at = now(), updated_by = excluded.updated_by
+WHERE %(replace)s
+"""
 
 _PLAIN = ("null", "true", "false", "yes", "no", "on", "off", "y", "n", "~", "")
 
 
-class _Dumper(yaml.SafeDumper):
-    """Writes texts that could be taken for something else in quotes, and lists indented."""
-
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
-        super().increase_indent(flow, False)
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
+class _Dumper(Dumper):
+    """Writes texts that could be taken for something else in quotes, and texts of several lines as they are."""
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
@@ -41,14 +50,49 @@ def document_of(model: BaseModel) -> dict[str, Any]:
 
 def yaml_text(value: Any) -> str:
     """Return YAML of plain values."""
-    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000)
-    return text
+    return write_yaml(value, _Dumper)
 
 
-def read_yaml(text: str, file: str = "") -> Document:
-    """Parse YAML with limits and lines; see `dteg.core.yaml`.
+def specs_in(document: Document, model: type[SpecT], word: str) -> list[SpecT]:
+    """Return the definitions of a document: one, or a list under the plural of a word.
+
+    Args:
+        document: What was read.
+        model: What each has to be.
+        word: The key with the name of each, such as `chart`.
 
     Raises:
-        ConfigError: It is none.
+        ConfigError: One is wrong; with file and line.
     """
-    return parse(text, file)
+    value = document.value
+    if isinstance(value, Mapping) and word in value:
+        return [validate(document, model)]
+    several = f"{word}s"
+    listed = value.get(several) if isinstance(value, Mapping) else None
+    if listed is None:
+        return []
+    if not isinstance(listed, list):
+        raise ConfigError([document.problem((several,), f"write a list of {several}")])
+    return [validate(document, model, each, (several, number)) for number, each in enumerate(listed)]
+
+
+def kept(connection: psycopg.Connection[Any], table: str, model: type[SpecT], slug: str = "") -> list[SpecT]:
+    """Return what is kept of one sort, by name.
+
+    Args:
+        connection: To the warehouse.
+        table: `charts` or `dashboards`.
+        model: What each is with its times.
+        slug: Only this one.
+    """
+    with connection.cursor(row_factory=dict_row) as cursor:
+        query = sql.SQL(_KEPT).format(sql.Identifier("_dteg", table))
+        return [model.model_validate(row) for row in cursor.execute(query, {"slug": slug}).fetchall()]
+
+
+def keep(
+    connection: psycopg.Connection[Any], table: str, slug: str, spec: BaseModel, *, replace: bool, who: str
+) -> bool:
+    """Write one, in the caller's transaction if there is one; return whether it was, which a taken name prevents."""
+    values = {"slug": slug, "spec": Jsonb(document_of(spec)), "who": who, "replace": replace}
+    return connection.execute(sql.SQL(_KEEP).format(sql.Identifier("_dteg", table)), values).rowcount == 1

@@ -15,9 +15,9 @@ _TABLE_ROWS, _TABLE_COLUMNS, _CELL = 25, 8, 28
 Spec = dict[str, Any]
 
 
-def png_of(drawing: Drawing, width: int = WIDTH, height: int = HEIGHT, scale: float = 2.0) -> bytes:
-    """Return a PNG of `width` x `scale` pixels or a little more, for titles and legends lie outside."""
-    return painter().png(picture_spec(drawing, width, height), scale)
+def png_of(drawing: Drawing, width: int = WIDTH, height: int = HEIGHT) -> bytes:
+    """Return a PNG of twice as many pixels as `width` or a little more, for titles and legends lie outside."""
+    return painter().png(picture_spec(drawing, width, height))
 
 
 def svg_of(drawing: Drawing, width: int = WIDTH, height: int = HEIGHT, *, title: bool = True) -> str:

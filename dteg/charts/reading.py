@@ -13,6 +13,7 @@ from dteg.charts.models import MAX_ROWS, ChartData, ChartSpec, ChartType, DataCo
 from dteg.charts.numbers import with_delta
 from dteg.charts.query import SCHEMA, Query, Table, TableColumn, number_query, query_of
 from dteg.core.control import session
+from dteg.core.durations import describe_duration, parse_duration
 from dteg.core.errors import ConfigError, NotFoundError, TransientError
 from dteg.core.project import Project
 from dteg.core.secrets import redact
@@ -167,11 +168,16 @@ def _number(
         query = query_of(spec, table, filters)
         rows = _run(connection, query)
         row = rows[0] if rows else (None,)
-    since = f"against the {spec.compare.period} before" if spec.compare else ""
+    since = f"against the {_span(spec.compare.period)} before" if spec.compare else ""
     number = with_delta(as_float(row[0]), before, measure.format, measure.unit, since)
     columns = query.columns[: 2 if spec.compare else 1]
     shown = {columns[0].key: number.value} | ({"before": before} if spec.compare else {})
     return ChartData(columns=columns, rows=[shown], number=number)
+
+
+def _span(text: str) -> str:
+    """Return the span of a comparison as people say it: 30 days."""
+    return describe_duration(parse_duration(text)).replace(".0 ", " ")
 
 
 def plain_value(value: Any, column: DataColumn) -> Any:

@@ -100,7 +100,7 @@ class RemoteCharts:
         sees: Visible = EVERYTHING,
     ) -> bytes:
         """Return a picture."""
-        return self._picture(
+        return self._client.read(
             f"/charts/{quoted(slug)}/png", width=width, height=height, filter=_texts(filters)
         )
 
@@ -114,19 +114,15 @@ class RemoteCharts:
     ) -> str:
         """Return a picture as SVG."""
         path = f"/charts/{quoted(slug)}/svg"
-        return self._picture(path, width=width, height=height, filter=_texts(filters)).decode()
+        return self._client.read(path, width=width, height=height, filter=_texts(filters)).decode()
 
     def export(self, slug: str, sees: Visible = EVERYTHING) -> str:
         """Return a chart as YAML."""
-        return self._picture(f"/charts/{quoted(slug)}/yaml").decode()
+        return self._client.read(f"/charts/{quoted(slug)}/yaml").decode()
 
     def apply(self, text: str, file: str = "", who: str = "", sees: Visible = EVERYTHING) -> list[Chart]:
         """Keep the charts of a YAML text."""
         return [self.get(slug) for slug in self._client.post("/charts/apply", {"text": text})["charts"]]
-
-    def _picture(self, path: str, **query: Any) -> bytes:
-        with self._client.stream(path, **query) as answer:
-            return answer.read()
 
 
 def _texts(filters: Sequence[Filter]) -> list[str]:

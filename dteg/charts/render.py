@@ -15,7 +15,6 @@ from dteg.core.errors import DtegError, EnvironmentProblemError, MissingExtraErr
 
 TIMEOUT_S = 30.0
 IDLE_S = 120.0
-MAX_PIXELS = 4_000
 _LINE = 64_000_000
 
 

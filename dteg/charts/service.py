@@ -1,14 +1,10 @@
 """Charts of a project: kept in the warehouse, drawn from its datasets, and written as YAML."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-import psycopg
-from psycopg.rows import dict_row
-from psycopg.types.json import Jsonb
-
-from dteg.charts.documents import document_of, read_yaml, yaml_text
+from dteg.charts.documents import document_of, keep, kept, specs_in, yaml_text
 from dteg.charts.drawing import data_of, draw
 from dteg.charts.layers import GeoLayers
 from dteg.charts.models import Chart, ChartData, ChartSpec, Drawing, Filter
@@ -18,17 +14,11 @@ from dteg.core.control import session
 from dteg.core.errors import ConfigError, ConflictError, NotFoundError
 from dteg.core.project import Project
 from dteg.core.suggest import did_you_mean
-from dteg.core.yaml import Document, validate
+from dteg.core.yaml import Document, parse, yaml_files
 from dteg.datasets.visible import hidden
 from dteg.tokens.visible import EVERYTHING, Visible
 
 _DOMAIN = "charts"
-_COLUMNS = "spec, created_at, updated_at, updated_by"
-_INSERT = """
-INSERT INTO _dteg.charts (slug, spec, updated_by) VALUES (%(slug)s, %(spec)s, %(who)s)
-ON CONFLICT (slug) DO UPDATE SET spec = excluded.spec, updated_at = now(), updated_by = excluded.updated_by
-WHERE %(replace)s
-"""
 
 
 class Charts:
@@ -65,7 +55,7 @@ class Charts:
         self.check(spec, sees)
         self.require_free(spec.chart, sees)
         with session(self.project, _DOMAIN) as connection:
-            if not store(connection, spec, replace=replace, who=who):
+            if not keep(connection, _DOMAIN, spec.chart, spec, replace=replace, who=who):
                 raise ConflictError(
                     f"there is a chart {spec.chart!r}; change it with replace, or choose another name"
                 )
@@ -97,9 +87,8 @@ class Charts:
 
     def charts(self, sees: Visible = EVERYTHING) -> list[Chart]:
         """Return all charts that may be seen, by name."""
-        with session(self.project, _DOMAIN) as connection, connection.cursor(row_factory=dict_row) as cursor:
-            rows = cursor.execute(f"SELECT {_COLUMNS} FROM _dteg.charts ORDER BY slug").fetchall()  # noqa: S608
-        found = [_chart(row) for row in rows]
+        with session(self.project, _DOMAIN) as connection:
+            found = kept(connection, _DOMAIN, Chart)
         closed = hidden(self.project, sees)
         return [
             each for each in found if sees.allows(each.spec.roles) and each.spec.source.dataset not in closed
@@ -111,16 +100,12 @@ class Charts:
         Raises:
             NotFoundError: There is no such chart, or it is not for who looks.
         """
-        with session(self.project, _DOMAIN) as connection, connection.cursor(row_factory=dict_row) as cursor:
-            row = cursor.execute(
-                f"SELECT {_COLUMNS} FROM _dteg.charts WHERE slug = %s",  # noqa: S608 - our constant
-                [slug],
-            ).fetchone()
-        chart = _chart(row) if row is not None else None
-        if chart is None or not self._shown(chart, sees):
+        with session(self.project, _DOMAIN) as connection:
+            found = kept(connection, _DOMAIN, Chart, slug)
+        if not found or not self._shown(found[0], sees):
             near = did_you_mean(slug, [each.slug for each in self.charts(sees)])
             raise NotFoundError(f"there is no chart {slug!r}; {near or 'list them with: dteg chart list'}")
-        return chart
+        return found[0]
 
     def _shown(self, chart: Chart, sees: Visible) -> bool:
         """Whether a chart and its dataset are for who looks: an open chart does not open a closed dataset."""
@@ -204,7 +189,7 @@ class Charts:
         Raises:
             ConfigError: One is wrong; with file and line.
         """
-        specs = charts_in(read_yaml(text, file))
+        specs = charts_in(parse(text, file))
         if not specs:
             raise ConfigError(f"{file or 'the text'} holds no chart: write chart: NAME, title, source, type")
         for spec in specs:
@@ -212,7 +197,7 @@ class Charts:
             self.require_free(spec.chart, sees)
         with session(self.project, _DOMAIN) as connection, connection.transaction():
             for spec in specs:
-                store(connection, spec, replace=True, who=who)
+                keep(connection, _DOMAIN, spec.chart, spec, replace=True, who=who)
         return [self.get(spec.chart) for spec in specs]
 
     def close(self) -> None:
@@ -220,12 +205,6 @@ class Charts:
         from dteg.charts.render import painter
 
         painter().close()
-
-
-def store(connection: psycopg.Connection[Any], spec: ChartSpec, *, replace: bool, who: str) -> bool:
-    """Write a chart, in the caller's transaction if there is one; return whether it was, which a taken name prevents."""
-    values = {"slug": spec.chart, "spec": Jsonb(document_of(spec)), "who": who, "replace": replace}
-    return connection.execute(_INSERT, values).rowcount == 1
 
 
 def chart_text(spec: ChartSpec) -> str:
@@ -239,32 +218,15 @@ def charts_in(document: Document) -> list[ChartSpec]:
     Raises:
         ConfigError: One is wrong; with file and line.
     """
-    value = document.value
-    if isinstance(value, Mapping) and "chart" in value:
-        return [validate(document, ChartSpec)]
-    listed = value.get("charts") if isinstance(value, Mapping) else None
-    if listed is None:
-        return []
-    if not isinstance(listed, list):
-        raise ConfigError([document.problem(("charts",), "write a list of charts")])
-    found = [validate(document, ChartSpec, each, ("charts", number)) for number, each in enumerate(listed)]
-    _require_different([each.chart for each in found], document)
+    found = specs_in(document, ChartSpec, "chart")
+    seen: set[str] = set()
+    for number, each in enumerate(found):
+        if each.chart in seen:
+            raise ConfigError([document.problem(("charts", number), f"there are two charts {each.chart!r}")])
+        seen.add(each.chart)
     return found
 
 
 def chart_files(project: Project) -> list[Path]:
     """Return the files of the folder `charts/`, sorted."""
-    folder = project.root / "charts"
-    return sorted(path for path in folder.glob("*.y*ml") if path.suffix in (".yaml", ".yml"))
-
-
-def _require_different(names: Iterable[str], document: Document) -> None:
-    seen: set[str] = set()
-    for number, name in enumerate(names):
-        if name in seen:
-            raise ConfigError([document.problem(("charts", number), f"there are two charts {name!r}")])
-        seen.add(name)
-
-
-def _chart(row: Mapping[str, Any]) -> Chart:
-    return Chart.model_validate(dict(row))
+    return yaml_files(project.root / "charts")

@@ -44,7 +44,7 @@ def rules(url: StudioUrl = "", as_json: AsJson = False) -> int:
     if as_json:
         print(found.model_dump_json())
         return 0
-    if not found.rules and not found.channels:
+    if not found.rules and not found.channels and not found.problems:
         typer.echo("no rules yet; write them in alerts.yaml", err=True)
     if found.rules:
         rows = [
@@ -92,9 +92,9 @@ def ack(
     url: StudioUrl = "",
 ) -> int:
     """Say that somebody takes care: it is not told again until it begins anew."""
-    import getpass
+    from dteg.cli.asking import user_name
 
-    _service(url).acknowledge(rule, matter, (by or getpass.getuser())[:200])
+    _service(url).acknowledge(rule, matter, (by or user_name())[:200])
     print(f"{rule}: {matter} is in hand")
     return 0
 

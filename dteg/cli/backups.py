@@ -4,7 +4,7 @@ import contextlib
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import click
 import typer
@@ -14,13 +14,9 @@ from dteg.cli.studio import AsJson, StudioUrl, service
 from dteg.cli.transfers import print_json, print_table, size_text
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
-
     from dteg.backups.models import Backup
     from dteg.backups.progress import Progress, Report
     from dteg.backups.service import Backups
-
-    M = TypeVar("M", bound=BaseModel)
 
 LINE_EVERY_S = 5.0
 
@@ -75,9 +71,10 @@ def create(
 ) -> int:
     """Back a database up; `dteg backup DB` is the same."""
     from dteg.backups.models import NewBackup
+    from dteg.tables.requests import checked
 
-    order = _valid(NewBackup, database=database, to=to, encrypt=encrypt, key=key)
-    with _progress(as_json) as report:
+    order = checked(NewBackup, database=database, to=to, encrypt=encrypt, key=key)
+    with _progress(as_json) as report, _naming_commands(database):
         backup = _backups(url).create(order, report)
     if as_json:
         print(backup.model_dump_json())
@@ -167,6 +164,11 @@ def backups(
     if as_json:
         print_json(found)
         return 0
+    if not found:
+        typer.echo(
+            f"no backups{f' of {database}' if database else ''} yet; make one: dteg backup {database or 'DB'}",
+            err=True,
+        )
     _print(found)
     return 0
 
@@ -189,9 +191,14 @@ def restore(
     as_json: AsJson = False,
 ) -> int:
     """Make a database from a backup, compare every row, and only then give it its name."""
-    from dteg.backups.models import RestoreOrder
+    from dteg.backups.models import ID, RestoreOrder
+    from dteg.core.errors import NotFoundError
+    from dteg.tables.requests import checked
 
-    order = _valid(
+    if not ID.fullmatch(backup_id):
+        raise NotFoundError(f"there is no backup {backup_id}; see: dteg backups")
+
+    order = checked(
         RestoreOrder, id=backup_id, into=into, swap=swap, no_owner=no_owner, source=source, server=server, key=key,
         jobs=jobs,
     )  # fmt: skip
@@ -208,28 +215,24 @@ def restore(
     return 0
 
 
+@contextlib.contextmanager
+def _naming_commands(database: str) -> Iterator[None]:
+    """Say that a database that is not there may be a command that was mistyped."""
+    from dteg.core.errors import NotFoundError
+    from dteg.core.suggest import did_you_mean
+
+    try:
+        yield
+    except NotFoundError as error:
+        near = did_you_mean(database, [f"{each.name}" for each in app.registered_commands])
+        raise NotFoundError(f"{error}; or, for a command, {near}" if near else str(error)) from None
+
+
 def _backups(url: str) -> "Backups":
     from dteg.backups.remote import RemoteBackups
     from dteg.backups.service import Backups
 
     return service(Backups, RemoteBackups, url)
-
-
-def _valid(model: "type[M]", **values: Any) -> "M":
-    from pydantic import ValidationError
-
-    from dteg.core.errors import ConfigError
-
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        lines = [
-            ": ".join(
-                filter(None, [".".join(map(str, each["loc"])), each["msg"].removeprefix("Value error, ")])
-            )
-            for each in error.errors()
-        ]
-        raise ConfigError("\n".join(lines)) from None
 
 
 @contextlib.contextmanager

@@ -106,11 +106,12 @@ def _create_component(what: str, name: str, kind: str, author: str, description:
 
 
 def _author() -> str:
-    import getpass
     import subprocess
+
+    from dteg.cli.asking import user_name
 
     try:
         done = subprocess.run(["git", "config", "user.name"], capture_output=True, text=True, check=False)
-        return done.stdout.strip() or getpass.getuser()
-    except OSError:
-        return "unknown"
+        return done.stdout.strip() or user_name()
+    except OSError:  # no Git
+        return user_name()

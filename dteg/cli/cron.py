@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
+import click
 import typer
+from typer.core import TyperCommand
 
 from dteg.cli.studio import AsJson, StudioUrl, service
 from dteg.cli.transfers import print_json, print_table
@@ -18,7 +20,24 @@ Jobs = Annotated[list[str], typer.Argument(metavar="[ID]...", help="Ids, as dteg
 All = Annotated[bool, typer.Option("--all", help="All jobs.")]
 
 
-@app.command("add")
+class ActionCommand(TyperCommand):
+    """A command that says where `--` belongs when an option of the action is taken for one of its own."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the words."""
+        try:
+            return super().parse_args(ctx, list(args))
+        except click.NoSuchOption as error:
+            if "--" in args:
+                raise
+            raise click.UsageError(
+                f"No such option {error.option_name}. If it belongs to the action, write -- before that: "
+                'dteg cron add NAME "0 2 * * *" -- ACTION...',
+                ctx,
+            ) from None
+
+
+@app.command("add", cls=ActionCommand)
 def add(
     name: Annotated[str, typer.Argument(help="Name and id: small letters, digits and _.")],
     schedule: Annotated[
@@ -40,13 +59,23 @@ def add(
     as_json: AsJson = False,
 ) -> int:
     """Add a job: dteg cron add nightly "0 2 * * *" -- backup my_database."""
+    from dteg.core.errors import ConfigError
     from dteg.cron.actions import action_text, parse_action
+    from dteg.cron.models import NewCronJob
+    from dteg.tables.requests import checked
 
+    if (
+        len(schedule.split()) == 1
+    ):  # the rest would be taken for the action, or is what the shell made of a star
+        raise ConfigError(
+            f"{schedule!r} is not a cron expression of five fields; write it in quotes: "
+            f'dteg cron add {name} "0 2 * * *" -- ACTION...'
+        )
     values = {
         "name": name, "schedule": schedule, "action": action_text(parse_action(action)), "timezone": timezone,
         "description": description, "enabled": not stopped, "replace": replace,
     }  # fmt: skip
-    job = _service(url).add(_new_job(values))
+    job = _service(url).add(checked(NewCronJob, **values))
     if as_json:
         print(job.model_dump_json())
         return 0
@@ -118,23 +147,6 @@ def _service(url: str) -> "CronJobs":
     from dteg.cron.service import CronJobs
 
     return service(CronJobs, RemoteCronJobs, url)
-
-
-def _new_job(values: dict[str, Any]) -> Any:
-    from pydantic import ValidationError
-
-    from dteg.core.errors import ConfigError, Problem
-    from dteg.cron.models import NewCronJob
-
-    try:
-        return NewCronJob.model_validate(values)
-    except ValidationError as error:
-        raise ConfigError(
-            [
-                Problem(each["msg"].removeprefix("Value error, "), path=".".join(map(str, each["loc"])))
-                for each in error.errors()
-            ]
-        ) from None
 
 
 def _chosen(names: Sequence[str], all_: bool) -> list[str] | None:

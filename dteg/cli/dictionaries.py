@@ -1,6 +1,5 @@
 """`dteg dictionary ...`: small typed tables that datasets look values up in."""
 
-import getpass
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +11,7 @@ from dteg.cli.transfers import print_json, print_table
 
 if TYPE_CHECKING:
     from dteg.dictionaries.models import Dictionary, ImportReport, NewDictionary
-    from dteg.dictionaries.operations import DictionaryOperations
+    from dteg.dictionaries.service import Dictionaries
 
 app = typer.Typer(
     help="Keep dictionaries: codes and what they mean, looked up in datasets.",
@@ -206,20 +205,18 @@ def remove(
     url: StudioUrl = "",
 ) -> int:
     """Delete a dictionary that nothing uses, with its history; asks first."""
-    from dteg.core.errors import ConfigError
+    from dteg.cli.asking import confirm_deletion
 
     service = _service(url)
     if not yes:
         found: Dictionary = service.get(slug)
-        if not sys.stdin.isatty():
-            raise ConfigError(f"nobody is there to ask; to delete {slug} without a question, add --yes")
-        typer.confirm(f"Delete the dictionary {slug} with {found.rows:,} rows?", abort=True, err=True)
+        confirm_deletion(f"Delete the dictionary {slug} with {found.rows:,} rows?", slug)
     service.remove(slug)
     print(f"deleted {slug}")
     return 0
 
 
-def _service(url: str) -> "DictionaryOperations":
+def _service(url: str) -> "Dictionaries":
     from dteg.cli.studio import service
     from dteg.dictionaries.remote import RemoteDictionaries
     from dteg.dictionaries.service import Dictionaries
@@ -229,10 +226,9 @@ def _service(url: str) -> "DictionaryOperations":
 
 def _who() -> str:
     """Return the user's name, for the history; a studio takes the name of the token instead."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
+    from dteg.cli.asking import user_name
+
+    return user_name()
 
 
 def _columns(texts: list[str]) -> list[dict[str, str]]:

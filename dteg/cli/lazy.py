@@ -39,13 +39,22 @@ class Entry(NamedTuple):
             parent.add_typer(found, name=name)
             built = get_command(parent)
             assert isinstance(built, click.Group)
-            return built.commands[name]
+            return _suggesting_once(built.commands[name])
         parent.command(name, **(getattr(module, self.options) if self.options else {}))(found)
         return get_command(parent)
 
     def outline(self, name: str) -> click.Command:
         """Return a command that has the help and does nothing."""
         return click.Command(name, help=self.help)
+
+
+def _suggesting_once(command: click.Command) -> click.Command:
+    """Leave the near miss of an unknown word to click: Typer would name it a second time."""
+    if isinstance(command, TyperGroup):
+        command.suggest_commands = False
+        for inner in command.commands.values():
+            _suggesting_once(inner)
+    return command
 
 
 class LazyCommands(Mapping[str, click.Command]):
@@ -80,7 +89,7 @@ class LazyGroup(TyperGroup):
     """
 
     def __init__(self, name: str, sections: Mapping[str, Mapping[str, Entry]], **settings: Any) -> None:
-        super().__init__(name=name, **settings)
+        super().__init__(name=name, suggest_commands=False, **settings)
         self.sections = sections
         self.entries = {name: entry for section in sections.values() for name, entry in section.items()}
         self.commands = LazyCommands(self.entries)  # type: ignore[assignment] # nobody adds a command later

@@ -2,12 +2,16 @@
 
 import atexit
 import contextlib
+import errno
 import gc
+import io
 import os
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 import typer
+from click import Context, Option, Parameter
 from click.exceptions import ClickException
 
 from dteg.cli.lazy import Entry, LazyGroup
@@ -83,10 +87,34 @@ SECTIONS = {
     },
 }  # fmt: skip
 COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def _show_version(context: Context, _option: Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        from dteg import __version__
+
+        print(f"dteg {__version__}")
+        context.exit()
+
+
 app = LazyGroup(
     "dteg",
     SECTIONS,
+    params=[
+        Option(
+            ["--version"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_show_version,
+            help="Show the version and exit.",
+        )
+    ],
     help="Pipelines from any source into PostgreSQL, checked and transformed.",
+    context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
     rich_markup_mode=None,
     epilog="Exit codes: 0 done, 1 run failed, 2 bad input, 3 something is missing on this machine.",
@@ -95,8 +123,18 @@ app = LazyGroup(
 
 def main() -> None:
     """Run the command line and leave with its exit code; no error of ours shows a traceback."""
+    _prepare_streams()
     gc.set_threshold(100_000)  # looking for garbage among freshly imported modules takes a tenth of a start
     leave(run_app(sys.argv[1:]))
+
+
+def _prepare_streams() -> None:
+    """Give a program without a standard stream (`>&-`, some daemons) one, and no terminal a text that it cannot show."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - until the end
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def leave(code: int) -> NoReturn:
@@ -128,9 +166,12 @@ def run_app(arguments: list[str]) -> int:
     except ClickException as error:
         error.show()
         return 2
-    except (KeyboardInterrupt, typer.Abort):
+    except KeyboardInterrupt:
         print("interrupted; nothing of the unfinished load was kept", file=sys.stderr)
         return 130
+    except typer.Abort as end:  # no is the answer to a question, or there is none
+        print("nothing was changed", file=sys.stderr)
+        return 130 if isinstance(end.__context__, KeyboardInterrupt) else 1
     except (BrokenPipeError, SystemExit) as end:  # the reader, such as `head`, has seen enough
         if isinstance(end, SystemExit) and not isinstance(end.__context__, BrokenPipeError):
             raise
@@ -140,6 +181,9 @@ def run_app(arguments: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            print(f"error: {error.strerror}: {error.filename or 'the output'} is cut off", file=sys.stderr)
+            return 3
         if os.environ.get("DTEG_DEBUG"):
             raise
         from dteg.core.secrets import redact

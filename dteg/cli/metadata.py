@@ -9,8 +9,9 @@ from dteg.cli.studio import AsJson, StudioUrl
 from dteg.cli.transfers import print_json, print_table
 
 if TYPE_CHECKING:
-    from dteg.metadata.models import CacheManifest, ColumnEntry, QualityReport, SuggestReport, TableDocument
+    from dteg.metadata.models import CacheManifest, ColumnEntry, TableDocument
     from dteg.metadata.remote import RemoteMetadata
+    from dteg.metadata.reports import QualityReport, SuggestReport
     from dteg.metadata.service import Metadata
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ To = Annotated[
     ),
 ]  # fmt: skip
 _MAX_SHOWN = 60
+_MAX_UNDESCRIBED = 5
 
 
 @app.command("collect")
@@ -78,12 +80,19 @@ def show(
         report = metadata.quality(source)
         print(report.model_dump_json()) if as_json else _print_quality(report)
     elif versions:
-        found = metadata.versions(source)
+        found = metadata.manifest(source)
         rows = [
             (str(each.cache_version), f"{each.generated_at:%Y-%m-%d %H:%M}", str(each.tables))
-            for each in found
+            for each in found.history
         ]
-        print_json(found) if as_json else print_table(("version", "collected", "tables"), rows)
+        now = (
+            f"{found.cache_version} (current)",
+            f"{found.generated_at:%Y-%m-%d %H:%M}",
+            str(len(found.tables)),
+        )
+        print_json(found.history) if as_json else print_table(
+            ("version", "collected", "tables"), [now, *rows]
+        )
     elif examples:
         listed = metadata.examples(source)
         told = [
@@ -279,6 +288,9 @@ def _print_quality(report: "QualityReport") -> None:
             ("age", f"{quality.freshness_h:.1f} h"),
         ],
     )
+    if report.undescribed:
+        first, more = report.undescribed[:_MAX_UNDESCRIBED], len(report.undescribed) - _MAX_UNDESCRIBED
+        print(f"without a description: {', '.join(first)}{f' and {more:,} more' if more > 0 else ''}")
     for alert in report.alerts:
         print(f"! {alert.message}")
     for example in report.broken:

@@ -10,8 +10,8 @@ from dteg.cli.transfers import print_table
 
 if TYPE_CHECKING:
     from dteg.metadata.ask import Answer, Asker
-    from dteg.metadata.models import Verdict
     from dteg.metadata.remote import RemoteAsker
+    from dteg.metadata.reports import Verdict
 
 
 def ask(
@@ -50,6 +50,7 @@ def _print(answer: "Answer") -> None:
     if answer.why:
         print(f"No SQL for this question: {_shown(answer.why)}.", file=sys.stderr)
     if not answer.sql:
+        print(f"Tables that fit best: {', '.join(answer.near_tables)}", file=sys.stderr)
         return
     print(_shown(answer.explanation))
     print()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dteg.cli.studio import AsJson, StudioUrl, service
+from dteg.cli.tables import Set, Types
 from dteg.cli.transfers import print_table
 
 if TYPE_CHECKING:
@@ -37,7 +38,9 @@ def normalize(
     ] = False,
     lists: Annotated[
         str,
-        typer.Option(help="Lists in values that become tables: sure (; and |), all (commas too) or none."),
+        typer.Option(
+            help="Lists that become tables: sure, all (any commas and numbered columns too) or none."
+        ),
     ] = "sure",
     determinants: Annotated[
         int, typer.Option(min=1, max=3, help="Most columns that together identify a thing.")
@@ -55,6 +58,8 @@ def normalize(
     name: Annotated[
         str, typer.Option(help="What the table of the rows is called; default: as the file.")
     ] = "",
+    types: Types = "",
+    settings: Set = None,
     why: Annotated[
         bool, typer.Option("--why", help="Say also which dependencies made no table, and why.")
     ] = False,
@@ -64,6 +69,7 @@ def normalize(
     """Take a flat file apart into tables in third normal form: proved on all rows, or nothing is written."""
     from dteg.normalize.remote import RemoteNormalizer
     from dteg.normalize.service import Normalizer
+    from dteg.tables.requests import settings_in, types_in
 
     request = _request(
         format=format_ or None,
@@ -77,6 +83,8 @@ def normalize(
         ask_model=model,
         share_values=share_values,
         name=name,
+        types=types_in(types),
+        options=settings_in(settings or []),
     )
     result = service(Normalizer, RemoteNormalizer, url).run(
         request, file, _say if sys.stderr.isatty() else lambda step: None
@@ -119,7 +127,8 @@ def _print(result: "NormalizeResult", *, why: bool) -> None:
         print(
             f"{proof.exceptions:,} values differ from what their group has: kept in {exceptions_name(plan)}."
         )
-    print(f"{proof.cells_before:,} values became {proof.cells_after:,} ({saved:.0f} % fewer).")
+    change = f"{saved:.0f} % fewer" if saved >= 0 else f"{-saved:.0f} % more, as a key stands with each item"
+    print(f"{proof.cells_before:,} values became {proof.cells_after:,} ({change}).")
     for note in plan.notes:
         print(f"Note: {note}.")
     if why:

@@ -73,7 +73,8 @@ def validate(
     """Check pipeline files without connecting to anything."""
     from dteg.core.errors import ConfigError
     from dteg.core.project import Project
-    from dteg.pipelines.plan import display_path, find_pipeline_file, load_pipeline, pipeline_files
+    from dteg.pipelines.plan import find_pipeline_file, load_pipeline, pipeline_files
+    from dteg.pipelines.transforms import require_sources
 
     project = (_project_of(files[0]) if files else None) or Project.find()
     paths = [find_pipeline_file(each, project) for each in files] or list(pipeline_files(project))
@@ -83,16 +84,16 @@ def validate(
     names: dict[str, str] = {}
     for path in paths:
         try:
-            name = load_pipeline(path, project).name
+            pipeline = load_pipeline(path, project)
+            require_sources(pipeline)
+            name = pipeline.name
             if name in names:
-                raise ConfigError(
-                    f"{display_path(path, project)}: the name {name!r} is taken by {names[name]}"
-                )
-            names[name] = display_path(path, project)
-            typer.echo(f"ok       {display_path(path, project)}")
+                raise ConfigError(f"{project.display(path)}: the name {name!r} is taken by {names[name]}")
+            names[name] = project.display(path)
+            typer.echo(f"ok       {project.display(path)}")
         except ConfigError as error:
             failures += 1
-            typer.echo(f"error    {display_path(path, project)}\n{_indented(str(error))}", err=True)
+            typer.echo(f"error    {project.display(path)}\n{_indented(str(error))}", err=True)
     return 2 if failures else 0
 
 
@@ -113,6 +114,8 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
     if as_json:
         print(json.dumps(rows))
         return 0
+    if not rows:
+        typer.echo(f"no pipelines yet; write one to {project.pipelines_dir.name}/NAME.yaml", err=True)
     for row in rows:
         if "error" in row:
             print(f"{row['name']:<24} broken: {row['error'].splitlines()[0]}")

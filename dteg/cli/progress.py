@@ -77,9 +77,8 @@ class RunProgress(Listener):
 
     def transform_finished(self, result: TransformResult) -> None:
         """Finish the bar."""
-        self._finish(
-            result.name, f"{result.name}: {result.models} models, {result.tests_passed} tests passed"
-        )
+        dbt = f"{result.models} models, {result.tests_passed} tests passed"
+        self._finish(result.name, f"{result.name}: {dbt if result.name.startswith('dbt') else 'done'}")
 
     def _show(self, stream: str, detail: str) -> None:
         if time.monotonic() - self._last_line > LINE_EVERY_S:

@@ -145,7 +145,7 @@ def create_namespace(name: Namespace, registry: Registry = "") -> int:
     from dteg.marketplace.session import open_client
 
     with open_client(registry) as client:
-        client.call("POST", "/namespaces", json={"name": name})
+        client.call("POST", "/namespaces", json={"name": _checked(name)})
     print(f"{name} is yours; make a signing key with: dteg key create {name}")
     return 0
 
@@ -327,7 +327,6 @@ def _follow(client: "RegistryClient", contents: "WheelContents", timeout_s: int)
     if verdict.state == "listed":
         print(f"install it with: dteg install {component}")
         return 0
-    print(
-        f"repair what is named above, give it a new version, and publish again; details: {client.url}/c/{component}"
-    )
+    page = f"{client.url}/c/{component}/gates/{manifest.version}"
+    print(f"repair what is named above, give it a new version, and publish again; details: {page}")
     return 1

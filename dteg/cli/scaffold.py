@@ -1,5 +1,6 @@
 """`dteg init`: a project that runs."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,6 @@ def init(folder: Annotated[Path, typer.Argument(help="Folder to make; default: h
 
     for path, made in create_project(folder):
         typer.echo(f"{'made' if made else 'kept':<6} {path}")
-    step = f"cd {folder} && " if folder != Path() else ""
+    step = f"cd {shlex.quote(str(folder))} && " if folder != Path() else ""
     typer.echo(f"\nNext: {step}dteg run hello")
     return 0

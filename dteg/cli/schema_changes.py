@@ -42,6 +42,10 @@ def listen(
     url: StudioUrl = "",
 ) -> int:
     """Capture changes of the schema of a database, from now on and whether or not anything of dteg runs."""
+    from dteg.core.errors import ConfigError
+
+    if for_ and not follow:
+        raise ConfigError("--for says how long --follow prints changes; add --follow")
     changes = _service(url)
     stop_at = None if not for_ else time.monotonic() + _seconds(for_)
     cursor = changes.last()

@@ -12,7 +12,7 @@ from dteg.cli.transfers import print_json, print_table
 
 if TYPE_CHECKING:
     from dteg.sources.models import LinkReport, NewSource, RowPage, SourceTable
-    from dteg.sources.operations import SourceOperations
+    from dteg.sources.service import Sources
 
 app = typer.Typer(
     help="Other databases and files, read beside the warehouse's tables.",
@@ -249,7 +249,7 @@ def _value(text: str) -> Any:
         return text
 
 
-def _service(url: str) -> "SourceOperations":
+def _service(url: str) -> "Sources":
     from dteg.sources.remote import RemoteSources
     from dteg.sources.service import Sources
 

@@ -1,6 +1,8 @@
 """`dteg table ...`, and the short words for the same: create, tables, read, delete, export."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +16,14 @@ if TYPE_CHECKING:
     from dteg.tables.models import CreatedTable, CreateRequest, TableDetail, TableList
     from dteg.tables.service import TableOperations
 
+# What messages of the files extractor name, and the option that sets it.
+_OPTIONS = {
+    "set `encoding`": "--set encoding=latin-1",
+    "set records_path": "--set records_path=data.items, or the format jsonl behind the table",
+    "with `member`": "--set member=NAME",
+    "set format to one of": "write the format behind the table: dteg create FILE TABLE csv",
+    "max_bad_rows:": "--max-bad-rows N sets up to N rows aside instead",
+}
 READ_FORMATS = ("table", "csv", "json", "jsonl")
 _FORMATS_HELP = "csv, tsv, json, jsonl, parquet, xlsx or geojson; default: from the file's name."
 
@@ -124,7 +134,7 @@ def run_create(file: str, request: "CreateRequest", *, preview: bool, url: str, 
     from dteg.tables.files import as_source
 
     service = _service(url)
-    with as_source(file, request.format) as source:
+    with _in_words_of_options(), as_source(file, request.format) as source:
         if preview:
             return _print_preview(service, request, source, as_json=as_json)
         with progress_display(quiet=as_json) as progress:
@@ -157,6 +167,8 @@ def list_(
     if as_json:
         print_json(found)
         return 0
+    if not found:
+        typer.echo("no tables yet; make one of a file: dteg create FILE TABLE", err=True)
     rows = [
         (each.table, _count(each.rows, exact=each.rows_are_exact), size_text(each.bytes), each.column_count, each.kind)
         for each in found
@@ -212,7 +224,10 @@ def read(
     request = checked(
         ReadRequest, table=table, columns=names_in(columns), where=where, order_by=order_by, limit=limit
     )
-    render(_service(url).read(request), format)
+    found = _service(url).read(request)
+    render(found, format)
+    if found.next is not None and format == "table":
+        typer.echo(f"there are more rows: --limit {10 * len(found.rows)}", err=True)
     return 0
 
 
@@ -224,7 +239,8 @@ def delete(
     url: StudioUrl = "",
 ) -> int:
     """Delete a table or view that nothing needs; asks first."""
-    from dteg.core.errors import ConfigError, ConflictError
+    from dteg.cli.asking import confirm_deletion
+    from dteg.core.errors import ConflictError
     from dteg.tables.deletion import listed
 
     service = _service(url)
@@ -232,12 +248,8 @@ def delete(
     if uses := service.uses(found.table):
         raise ConflictError(f"{found.table} is needed; nothing was deleted\n{listed(uses)}")
     if not yes:
-        if not sys.stdin.isatty():
-            raise ConfigError(
-                f"nobody is there to ask; to delete {found.table} without a question, add --yes"
-            )
         rows = _count(found.rows, exact=found.rows_are_exact)
-        typer.confirm(f"Delete the {found.kind} {found.table} with {rows} rows?", abort=True, err=True)
+        confirm_deletion(f"Delete the {found.kind} {found.table} with {rows} rows?", found.table)
     gone = service.delete(found.table)
     print(f"deleted {gone.table}")
     return 0
@@ -286,6 +298,21 @@ def export(
     return 0
 
 
+@contextmanager
+def _in_words_of_options() -> Iterator[None]:
+    """Add to what is said of a setting of the extractor how it is given here."""
+    from dteg.core.errors import DtegError
+
+    try:
+        yield
+    except DtegError as error:
+        text = str(error)
+        hints = [hint for word, hint in _OPTIONS.items() if word in text]
+        if hints:
+            error.args = (f"{text}\nhere: {'; '.join(hints)}",)
+        raise
+
+
 def _service(url: str) -> "TableOperations":
     from dteg.cli.studio import service
     from dteg.tables.remote import RemoteTables
@@ -300,7 +327,7 @@ def _count(rows: int | None, *, exact: bool) -> str:
 
 def _print_made(made: "CreatedTable") -> None:
     word = {"new": "made", "replace": "replaced", "append": "added to"}[made.mode]
-    aside = f", {made.rows_rejected:,} set aside" if made.rows_rejected else ""
+    aside = f", {made.rows_rejected:,} set aside in {made.table}__dead_letters" if made.rows_rejected else ""
     columns = f"{len(made.columns)} column{'s' * (len(made.columns) != 1)}"
     print(f"{word} {made.table}: {made.rows_written:,} rows{aside}, {columns}, {made.seconds:.1f} s")
 

@@ -86,6 +86,8 @@ def list_topics(url: StudioUrl = "", as_json: AsJson = False) -> int:
     if as_json:
         _print_json(found)
         return 0
+    if not found:
+        typer.echo("no topics yet; make one: dteg topic create NAME", err=True)
     rows = [
         (each.name, f"{each.messages:,}", _size(each.bytes), str(each.groups), f"{each.dead_letters:,}",
          each.settings.description or "-")
@@ -138,13 +140,14 @@ def delete(
     url: StudioUrl = "",
 ) -> int:
     """Delete a topic with its messages, groups and dead letters."""
+    from dteg.cli.asking import confirm_deletion
+
     topics = _topics(url)
     found = topics.topic(topic)
     if not yes:
-        typer.confirm(
-            f"delete {found.name} with {found.messages:,} messages and {found.groups} groups?",
-            abort=True,
-            err=True,
+        confirm_deletion(
+            f"Delete {found.name} with {_count(found.messages, 'message')} and {_count(found.groups, 'group')}?",
+            found.name,
         )
     topics.delete(topic)
     print(f"deleted {topic}")

@@ -1,6 +1,7 @@
 """Bars for uploads and downloads, and lists for people and for programs."""
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 Watch = Callable[[str, int, int], None]
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 @contextmanager
@@ -36,7 +38,7 @@ def transfer_bars(*, quiet: bool = False) -> Iterator[Watch]:
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a table; the last column is cut where the line would not fit the terminal (80 columns without one)."""
-    texts = [[str(cell) for cell in row] for row in rows]
+    texts = [[" ".join(harmless(str(cell)).splitlines()) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(header, *texts, strict=True)]
     room = max(shutil.get_terminal_size((80, 24)).columns, 60)
     before = sum(widths[:-1]) + 2 * (len(widths) - 1)
@@ -46,6 +48,11 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None
         if sys.stdout.isatty() and len(last) > room - before:
             last = last[: max(room - before - 3, 10)] + "..."
         print(f"{start}  {last}".rstrip() if start else last)
+
+
+def harmless(text: str) -> str:
+    r"""Return a text that cannot steer a terminal: what others have written is data, `\x1b[2J` in it too."""
+    return text if text.isprintable() else _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def print_json(items: "Sequence[BaseModel]") -> None:

@@ -19,7 +19,7 @@ from dteg.core.errors import EnvironmentProblemError
 from dteg.core.liveness import WatchedConnection
 from dteg.core.postgres import connect, translated
 from dteg.core.project import Project
-from dteg.core.queries import load_queries
+from dteg.core.queries import first_value, load_queries
 from dteg.core.stopping import stoppable
 
 KEPT_CONNECTIONS = 8
@@ -58,7 +58,7 @@ def ensure(connection: psycopg.Connection[Any], domain: str) -> None:
         return
     with connection.transaction():
         connection.execute(_LOCK)
-        if not _true(connection, _HAS_SCHEMA):
+        if not first_value(connection, _HAS_SCHEMA):
             connection.execute("CREATE SCHEMA _dteg")
         connection.execute(_VERSIONS)
         version = _version(connection, domain, len(parts))
@@ -77,10 +77,17 @@ def leader(connection: psycopg.Connection[Any], name: str) -> bool:
         connection: A connection to the warehouse, of its own and in autocommit mode.
         name: What is to be done, such as `studio`.
     """
-    row = connection.execute(
-        "SELECT pg_try_advisory_lock(hashtextextended('dteg leader ' || %s, 0))", [name]
-    ).fetchone()
-    return bool(row and row[0])
+    return try_lock(connection, f"dteg leader {name}")
+
+
+def try_lock(connection: psycopg.Connection[Any], name: str) -> bool:
+    """Take a lock that other processes respect if it is free, until `unlock` or the end of the session."""
+    return bool(first_value(connection, "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [name]))
+
+
+def unlock(connection: psycopg.Connection[Any], name: str) -> None:
+    """Give a lock of `try_lock` back."""
+    connection.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", [name])
 
 
 @contextlib.contextmanager
@@ -165,19 +172,14 @@ def _parts(domain: str) -> tuple[str, ...]:
 
 
 def _version(connection: psycopg.Connection[Any], domain: str, known: int) -> int:
-    if not _true(connection, _HAS_VERSIONS):
+    if not first_value(connection, _HAS_VERSIONS):
         return 0
-    row = connection.execute("SELECT version FROM _dteg.versions WHERE domain = %s", [domain]).fetchone()
-    version = int(row[0]) if row else 0
+    version = int(
+        first_value(connection, "SELECT version FROM _dteg.versions WHERE domain = %s", [domain]) or 0
+    )
     if version > known:
         raise EnvironmentProblemError(
             f"the tables of {domain} in this warehouse were made by a newer dteg (version {version}, this one knows "
             f"{known}); update dteg: uv pip install --upgrade dteg"
         )
     return version
-
-
-def _true(connection: psycopg.Connection[Any], question: str) -> bool:
-    # Bytes: psycopg wants literal text in queries, and these are constants of this file.
-    row = connection.execute(question.encode()).fetchone()
-    return bool(row and row[0])

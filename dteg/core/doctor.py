@@ -108,9 +108,9 @@ def _warehouse_remedy(project: Project) -> str:
 
 
 def _pipelines(project: Project) -> Iterator[Finding]:
-    from dteg.pipelines.plan import display_path, load_pipeline, pipeline_files
+    from dteg.pipelines.plan import load_pipeline, pipeline_files
 
     for path in pipeline_files(project):
-        name = display_path(path, project)
+        name = project.display(path)
         yield _tried(name, lambda path=path: f"pipeline {load_pipeline(path, project).name}",  # type: ignore[misc]
                      f"dteg pipeline validate {name}", needed=False)  # fmt: skip

@@ -39,6 +39,10 @@ def describe_duration(duration: timedelta) -> str:
 def _checked(value: object) -> object:
     if isinstance(value, str):
         parse_duration(value)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError(  # noqa: TRY004 - what pydantic turns into a message
+            f"{value} has no unit; write one, such as {value}s, {value}m or {value}h"
+        )
     return value
 
 

@@ -2,9 +2,12 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from dteg.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from psycopg.sql import Identifier
 
 # PostgreSQL cuts longer names without a word, so two long names could become one.
 MAX_IDENTIFIER_BYTES = 63
@@ -62,6 +65,13 @@ class TableName:
     def sql(self) -> str:
         """The quoted `"schema"."table"`."""
         return f"{quote(self.schema)}.{quote(self.name)}"
+
+    @property
+    def identifier(self) -> "Identifier":
+        """The same as a part of a statement that psycopg puts together."""
+        from psycopg.sql import Identifier
+
+        return Identifier(self.schema, self.name)
 
     def __str__(self) -> str:
         """Render as `schema.table`."""

@@ -7,8 +7,9 @@ from typing import Any
 
 import psycopg
 from psycopg import errors as pg_errors
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from dteg.core.errors import DtegError, PermanentError, TransientError
+from dteg.core.errors import ConfigError, DtegError, PermanentError, TransientError
 from dteg.core.liveness import IDLE_TIMEOUT_S, KEEPALIVES, STATEMENT_TIMEOUT_S, WatchedConnection
 from dteg.core.secrets import redact
 
@@ -83,6 +84,29 @@ def connect(
         return connection
 
 
+def parts_of(url: str) -> dict[str, str]:
+    """Return what a URL or connection string says, by libpq's names.
+
+    Raises:
+        ConfigError: It is none; the message does not repeat it, for it may hold a password.
+    """
+    try:
+        return {key: str(value) for key, value in conninfo_to_dict(url).items()}
+    except psycopg.ProgrammingError:
+        raise ConfigError("the URL of the database cannot be read") from None
+
+
+def with_database(url: str, name: str) -> str:
+    """Return how to reach another database of the same server; see `parts_of`."""
+    return make_conninfo(**{**parts_of(url), "dbname": name})
+
+
+def database_of(url: str) -> str:
+    """Return the database that a URL or connection string names; see `parts_of`."""
+    parts = parts_of(url)
+    return parts.get("dbname") or parts.get("user") or "postgres"
+
+
 @contextlib.contextmanager
 def translated(component: str, stream: str = "") -> Iterator[None]:
     """Raise ours for psycopg's errors, sorted into transient and permanent."""
@@ -123,7 +147,11 @@ def _hopeless(message: str) -> bool:
 def _message(error: psycopg.Error) -> str:
     diagnosis = error.diag
     if not diagnosis.message_primary:
-        return str(error).strip() or type(error).__name__
+        # libpq writes a line for each address it tried, and a question below it.
+        return (
+            "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
+            or type(error).__name__
+        )
     parts = [diagnosis.message_primary]
     # The detail of a constraint violation repeats the row's values, which may be private.
     if diagnosis.message_detail and not isinstance(error, pg_errors.IntegrityError):

@@ -5,15 +5,18 @@ creates by itself lies in `.dteg/`, which can be deleted when the servers are st
 """
 
 import os
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-from dteg.core.errors import EnvironmentProblemError
+from dteg.core.errors import ConfigError, EnvironmentProblemError
 
 POSTGRES_URL_VARIABLE = "DTEG_POSTGRES_URL"
 HOME_VARIABLE = "DTEG_HOME"
+# libpq takes `host=... dbname=...` as well.
+_CONNINFO = re.compile(r"\s*[a-z_]+\s*=")
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,13 @@ class Project:
             ) from None
         return folder
 
+    def display(self, path: Path) -> str:
+        """Return a path as messages name it: relative to the project where it lies in it."""
+        for each in (path, path.resolve()):
+            if each.is_relative_to(self.root):
+                return str(each.relative_to(self.root))
+        return str(path)
+
     @property
     def pipelines_dir(self) -> Path:
         """The folder of pipeline files."""
@@ -90,8 +100,14 @@ class Project:
 
         Raises:
             EnvironmentProblemError: The embedded server cannot run here.
+            ConfigError: The variable holds no address.
         """
         if url := os.environ.get(POSTGRES_URL_VARIABLE):
+            if not url.startswith(("postgresql://", "postgres://")) and not _CONNINFO.match(url):
+                raise ConfigError(
+                    f"{POSTGRES_URL_VARIABLE} is not the address of a PostgreSQL database; write it as "
+                    "postgresql://user@host:5432/database"
+                )
             return url
         from dteg.core.embedded import EmbeddedPostgres
 

@@ -31,7 +31,10 @@ def check_timezone(value: str) -> str:
     try:
         zoneinfo.ZoneInfo(value)
     except (ValueError, OSError, KeyError):  # KeyError: not found; OSError: the name of a folder
-        raise ValueError(f"unknown time zone {value!r}; write one such as Asia/Seoul or UTC") from None
+        from dteg.core.suggest import did_you_mean
+
+        near = did_you_mean(value, zoneinfo.available_timezones()) or "write one such as Asia/Seoul or UTC"
+        raise ValueError(f"unknown time zone {value!r}; {near}") from None
     return value
 
 

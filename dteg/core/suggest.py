@@ -7,5 +7,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `did you mean "x"?` for the nearest known word, or an empty text."""
     import difflib  # takes longer to import than most runs need it
 
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f'did you mean "{near[0]}"?' if near else ""
+    names = list(known)
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    # Words that differ in capital letters alone are near, too: ID for id.
+    same = [name for name in names if name.casefold() == word.casefold()]
+    return f'did you mean "{(same or near)[0]}"?' if same or near else ""

@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from dteg.core.errors import ConfigError, Problem
 from dteg.core.suggest import did_you_mean
+from dteg.core.wording import plain_messages
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
@@ -72,6 +73,11 @@ def render_path(path: Path_) -> str:
     return text
 
 
+def yaml_files(folder: Path) -> list[Path]:
+    """Return the YAML files of a folder by name; none if there is no such folder."""
+    return sorted(path for path in folder.glob("*.y*ml") if path.suffix in (".yaml", ".yml"))
+
+
 def parse(text: str, file: str = "") -> Document:
     """Parse one YAML document.
 
@@ -93,6 +99,8 @@ def parse(text: str, file: str = "") -> Document:
         message = " ".join(str(part) for part in (error.context, error.problem) if part)
         if "\\t" in message or "'\\t'" in message or "cannot start any token" in message:
             message = "a tab where YAML wants spaces; indent with spaces"
+        elif "mapping values are not allowed" in message:
+            message += "; is a colon missing in the line above, this line indented too far, or a text with : not in quotes?"
         raise ConfigError(
             [
                 Problem(
@@ -144,24 +152,27 @@ def validate(document: Document, model: type[ModelT], value: Any = None, at: Pat
         raise ConfigError(problems_of(error, model, document, at)) from None
 
 
-def load_model(path: Path, model: type[ModelT], name: str | None = None) -> ModelT:
+def load_model(path: Path, model: type[ModelT]) -> ModelT:
     """Read a YAML file as `model`.
 
     Raises:
         ConfigError: See `read` and `validate`.
     """
-    return validate(read(path, name), model)
+    return validate(read(path), model)
 
 
 def problems_of(
     error: ValidationError, model: type[BaseModel], document: Document, at: Path_ = ()
 ) -> list[Problem]:
     """Translate pydantic's errors: one line each, at the right place, with a near miss for unknown keys."""
-    problems = []
+    places: dict[Path_, list[ErrorDetails]] = {}
     for detail in error.errors(include_url=False, include_context=True, include_input=False):
-        path = at + _in_document(detail, document.at(at))
-        problems.append(document.problem(path, _message(detail, model)))
-    return problems
+        places.setdefault(at + _in_document(detail, document.at(at)), []).append(detail)
+    return [
+        document.problem(path, message)
+        for path, details in places.items()
+        for message in _messages(details, model, document.at(path))
+    ]
 
 
 def _in_document(detail: ErrorDetails, value: Any) -> Path_:
@@ -179,15 +190,17 @@ def _in_document(detail: ErrorDetails, value: Any) -> Path_:
     return tuple(path)
 
 
-def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
-    if detail["type"] == "extra_forbidden":
-        key = str(detail["loc"][-1])
-        near = did_you_mean(key, _keys_at(model, detail["loc"][:-1]))
-        return f"unknown key {key!r}" + (f"; {near}" if near else "")
-    if detail["type"] == "missing":
-        return "this key is required"
-    message = detail["msg"]
-    return message.removeprefix("Value error, ")
+def _messages(details: list[ErrorDetails], model: type[BaseModel], value: Any) -> list[str]:
+    unknown = [detail for detail in details if detail["type"] == "extra_forbidden"]
+    messages = [_unknown_key(detail, model) for detail in unknown]
+    rest = [detail for detail in details if detail["type"] != "extra_forbidden"]
+    return messages + (plain_messages(rest, value) if rest else [])
+
+
+def _unknown_key(detail: ErrorDetails, model: type[BaseModel]) -> str:
+    key, known = str(detail["loc"][-1]), _keys_at(model, detail["loc"][:-1])
+    near = did_you_mean(key, known) or f"there are: {', '.join(sorted(known))}"
+    return f"unknown key {key!r}; {near}"
 
 
 def _keys_at(model: Any, location: tuple[str | int, ...]) -> set[str]:
@@ -278,7 +291,13 @@ class _Builder:
         result: dict[str, Any] = {}
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             if not isinstance(event, yaml.ScalarEvent):
-                raise self._error(event, "a key must be a plain text")
+                # `path: {{ params.day }}` reads as a mapping whose key is a mapping.
+                quoted = (
+                    "; a value with {{ }} stands in quotes"
+                    if isinstance(event, yaml.MappingStartEvent)
+                    else ""
+                )
+                raise self._error(event, f"a key must be a plain text{quoted}")
             self._refuse_marks(event)
             key = event.value
             if key in result:

@@ -3,12 +3,12 @@
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, field_validator
 
 from dteg.core.config import ConfigModel
-from dteg.core.errors import ConfigError, NotAvailableError
+from dteg.core.errors import ConfigError
 from dteg.core.identifiers import check_identifier
 from dteg.core.secrets import redact
 from dteg.core.suggest import did_you_mean
@@ -121,7 +121,6 @@ class Form:
         options: Its options: name -> metavar, empty for a flag.
         make: Makes the action of the argument and the options.
         help: A sentence for people.
-        available: Whether this version can run it.
     """
 
     words: tuple[str, ...]
@@ -129,7 +128,6 @@ class Form:
     options: Mapping[str, str]
     make: Callable[[str, Mapping[str, str]], Action]
     help: str
-    available: bool = True
 
     @property
     def usage(self) -> str:
@@ -138,57 +136,43 @@ class Form:
         return " ".join([*self.words, *([self.argument] if self.argument else []), *options])
 
 
-class Actions:
-    """All kinds of actions."""
-
-    FORMS: ClassVar[tuple[Form, ...]] = (
-        Form(
-            ("backup",),
-            "DATABASE",
-            {"--to": "URI", "--encrypt": ""},
-            lambda name, given: BackupAction(
-                database=name,
-                to=given.get("--to", ""),
-                encrypt="--encrypt" in given,
-            ),
-            "Back up a database.",
+FORMS = (
+    Form(
+        ("backup",),
+        "DATABASE",
+        {"--to": "URI", "--encrypt": ""},
+        lambda name, given: BackupAction(
+            database=name, to=given.get("--to", ""), encrypt="--encrypt" in given
         ),
-        Form(
-            ("run", "pipeline"),
-            "NAME",
-            {},
-            lambda name, given: RunPipelineAction(pipeline=name),
-            "Run a pipeline.",
-        ),
-        Form(
-            ("verify", "backups"),
-            "",
-            {},
-            lambda name, given: VerifyBackupsAction(),
-            "Restore each newest backup and compare.",
-        ),
-        Form(
-            ("prune",),
-            "",
-            {"--older-than": "AGE"},
-            lambda name, given: PruneAction(older_than=given.get("--older-than", "30d")),
-            "Remove old runs, ticks and events of Dagster.",
-        ),
-        Form(
-            ("refresh", "dataset"),
-            "NAME",
-            {},
-            lambda name, given: RefreshDatasetAction(dataset=name),
-            "Refresh a dataset.",
-        ),
-        Form(
-            ("metadata",),
-            "NAME",
-            {},
-            lambda name, given: MetadataAction(name=name),
-            "Collect metadata.",
-        ),
-    )
+        "Back up a database.",
+    ),
+    Form(
+        ("run", "pipeline"), "NAME", {}, lambda name, _: RunPipelineAction(pipeline=name), "Run a pipeline."
+    ),
+    Form(
+        ("verify", "backups"),
+        "",
+        {},
+        lambda name, _: VerifyBackupsAction(),
+        "Restore each newest backup and compare.",
+    ),
+    Form(
+        ("prune",),
+        "",
+        {"--older-than": "AGE"},
+        lambda name, given: PruneAction(older_than=given.get("--older-than", "30d")),
+        "Remove old runs, ticks and events of Dagster.",
+    ),
+    Form(
+        ("refresh", "dataset"),
+        "NAME",
+        {},
+        lambda name, _: RefreshDatasetAction(dataset=name),
+        "Refresh a dataset.",
+    ),
+    Form(("metadata",), "NAME", {}, lambda name, _: MetadataAction(name=name), "Collect metadata."),
+)
+"""All kinds of actions."""
 
 
 def parse_action(action: str | Sequence[str]) -> Action:
@@ -201,31 +185,21 @@ def parse_action(action: str | Sequence[str]) -> Action:
         ConfigError: There is no such action, or its argument or options are wrong.
     """
     words = _split(action) if isinstance(action, str) else list(action)
-    for form in Actions.FORMS:
+    for form in FORMS:
         if tuple(words[: len(form.words)]) == form.words:
             return _read(form, words[len(form.words) :])
-    near = did_you_mean(" ".join(words[:2]), [" ".join(form.words) for form in Actions.FORMS])
-    known = "; ".join(form.usage for form in Actions.FORMS)
+    near = did_you_mean(" ".join(words[:2]), [" ".join(form.words) for form in FORMS])
+    begun = [form for form in FORMS if form.words[:1] == tuple(words[:1])]
+    known = "; ".join(form.usage for form in begun or FORMS)
     what = (
         f"{redact(' '.join(words))!r} is no action of a cron job" if words else "a cron job needs an action"
     )
-    raise ConfigError(f"{what}; {near + ' ' if near else ''}write one of: {known}")
+    raise ConfigError(f"{what}; {near + ' ' if near else ''}write {'' if begun else 'one of: '}{known}")
 
 
 def action_text(action: Action) -> str:
     """Return an action as one text, which `parse_action` reads."""
     return shlex.join(action.words())
-
-
-def require_available(action: Action) -> None:
-    """Refuse an action that this version cannot run.
-
-    Raises:
-        NotAvailableError: It belongs to a part that does not exist yet.
-    """
-    for form in Actions.FORMS:
-        if tuple(action.words()[: len(form.words)]) == form.words and not form.available:
-            raise NotAvailableError(f"cron action {' '.join(form.words)!r}")
 
 
 def _split(text: str) -> list[str]:

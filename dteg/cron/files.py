@@ -7,41 +7,25 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import yaml
-
 from dteg.core.errors import ConfigError, ConflictError, EnvironmentProblemError, NotFoundError
 from dteg.core.places import write_whole
 from dteg.core.project import Project
 from dteg.core.suggest import did_you_mean
 from dteg.core.yaml import parse, validate
+from dteg.core.yaml_writing import Quoted, write_yaml
 from dteg.cron.spec import CronFile, CronSpec, cron_files, cron_folder
 
 
-class _Text(str):
-    """A text that is written in quotes: plain, YAML 1.1 and 1.2 would not always agree on what it is."""
-
-    __slots__ = ()
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes texts in quotes and keys without."""
-
-
-_Dumper.add_representer(
-    _Text, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", str(text), style='"')
-)
-
-
 def rendered(spec: CronSpec) -> str:
-    """Return the text of a job's file."""
+    """Return the text of a job's file: texts in quotes, keys without."""
     values = {key: _quoted(value) for key, value in spec.model_dump(mode="json", exclude_unset=True).items()}
-    return yaml.dump({"cron": values}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000)
+    return write_yaml({"cron": values})
 
 
 def _quoted(value: object) -> object:
     if isinstance(value, dict):
         return {key: _quoted(each) for key, each in value.items()}
-    return _Text(value) if isinstance(value, str) else value
+    return Quoted(value) if isinstance(value, str) else value
 
 
 def _with_line(text: str, value: str) -> str | None:

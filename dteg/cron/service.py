@@ -16,12 +16,11 @@ from dteg.cron.actions import (
     RunPipelineAction,
     action_text,
     parse_action,
-    require_available,
 )
 from dteg.cron.files import CronFiles
 from dteg.cron.models import CronJob, CronPreview, CronRun, JobState, NewCronJob
 from dteg.cron.scheduler import Scheduler, StoredDagster, scheduler_of
-from dteg.cron.spec import CronSpec, display, load_job
+from dteg.cron.spec import CronSpec, load_job
 
 
 class CronJobs:
@@ -59,7 +58,6 @@ class CronJobs:
             ConfigError: Its action or schedule is wrong, or Dagster cannot load it.
             ConflictError: There is one of this name.
             NotFoundError: There is no such dataset or source.
-            NotAvailableError: The action belongs to a part that does not exist yet.
             UnavailableError: Dagster is starting, and cannot be told.
         """
         spec = self._checked(new)
@@ -163,7 +161,6 @@ class CronJobs:
 
     def _checked(self, new: NewCronJob) -> CronSpec:
         action = parse_action(new.action)
-        require_available(action)
         if isinstance(action, RunPipelineAction):
             self._require_pipeline(action.pipeline)
         if isinstance(action, RefreshDatasetAction):
@@ -234,7 +231,7 @@ class CronJobs:
         self, path: Path, scheduler: Scheduler, states: dict[str, bool], last: dict[str, CronRun]
     ) -> CronJob:
         name = path.stem
-        file = display(path, self.project)
+        file = self.project.display(path)
         try:
             spec = self._load(path)
         except DtegError as error:

@@ -9,8 +9,8 @@ from dteg.core.errors import ConfigError
 from dteg.core.project import Project
 from dteg.core.retry import RetryPolicy
 from dteg.core.schedules import CronText, TimezoneText
-from dteg.core.yaml import read, validate
-from dteg.cron.actions import Action, parse_action, require_available
+from dteg.core.yaml import read, validate, yaml_files
+from dteg.cron.actions import Action, parse_action
 
 FOLDER = "cron"
 NAME_PATTERN = r"^[a-z][a-z0-9_]{0,54}$"
@@ -53,10 +53,7 @@ def cron_folder(project: Project) -> Path:
 
 def cron_files(project: Project) -> list[Path]:
     """Return the files of the project's jobs, sorted by name."""
-    folder = cron_folder(project)
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if path.suffix in (".yaml", ".yml") and path.is_file())
+    return [path for path in yaml_files(cron_folder(project)) if path.is_file()]
 
 
 def load_job(path: Path, project: Project) -> CronSpec:
@@ -64,9 +61,8 @@ def load_job(path: Path, project: Project) -> CronSpec:
 
     Raises:
         ConfigError: It is not valid; with file and line.
-        NotAvailableError: Its action belongs to a part that does not exist yet.
     """
-    document = read(path, display(path, project))
+    document = read(path, project.display(path))
     spec = validate(document, CronFile).cron
     problems = []
     if path.name != f"{spec.name}.yaml":
@@ -74,14 +70,9 @@ def load_job(path: Path, project: Project) -> CronSpec:
             document.problem(("cron", "name"), f"the file of this job is {FOLDER}/{spec.name}.yaml")
         )
     try:
-        require_available(spec.parsed)
+        parse_action(spec.action)
     except ConfigError as error:
         problems += [document.problem(("cron", "action"), str(each)) for each in error.problems]
     if problems:
         raise ConfigError(problems)
     return spec
-
-
-def display(path: Path, project: Project) -> str:
-    """Return a path as messages name it: relative to the project where it lies in it."""
-    return str(path.relative_to(project.root)) if path.is_relative_to(project.root) else str(path)

@@ -1,7 +1,6 @@
 """Dashboards through a studio."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from dteg.charts.models import Drawing, Freshness
 from dteg.dashboards.models import Dashboard, DashboardSpec, Imported
@@ -64,19 +63,17 @@ class RemoteDashboards:
         sees: Visible = EVERYTHING,
     ) -> bytes:
         """Return a picture of a whole dashboard."""
-        return self._bytes(f"/dashboards/{quoted(slug)}/png", width=width, **_query(values))
+        return self._client.read(f"/dashboards/{quoted(slug)}/png", width=width, **_query(values))
 
     def export(self, slug: str | None = None, sees: Visible = EVERYTHING) -> str:
         """Return a dashboard, or all of them, with the charts they show, as YAML."""
-        return self._bytes(f"/dashboards/{quoted(slug)}/export" if slug else "/dashboards/export").decode()
+        return self._client.read(
+            f"/dashboards/{quoted(slug)}/export" if slug else "/dashboards/export"
+        ).decode()
 
     def import_(self, text: str, file: str = "", who: str = "", sees: Visible = EVERYTHING) -> Imported:
         """Write the dashboards and charts of a YAML text."""
         return Imported.model_validate(self._client.post("/dashboards/import", {"text": text}))
-
-    def _bytes(self, path: str, **query: Any) -> bytes:
-        with self._client.stream(path, **query) as answer:
-            return answer.read()
 
 
 def _query(values: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:

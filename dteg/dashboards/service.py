@@ -2,30 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-from psycopg.rows import dict_row
-from psycopg.types.json import Jsonb
-
-from dteg.charts.documents import document_of, read_yaml, yaml_text
+from dteg.charts.documents import document_of, keep, kept, specs_in, yaml_text
 from dteg.charts.drawing import freshness_of
 from dteg.charts.models import Chart, ChartSpec, ChartType, Drawing, Freshness
-from dteg.charts.service import Charts, charts_in, store
+from dteg.charts.service import Charts, charts_in
 from dteg.core.control import ensure, session
 from dteg.core.errors import ConfigError, ConflictError, NotFoundError
 from dteg.core.project import Project
 from dteg.core.suggest import did_you_mean
-from dteg.core.yaml import Document, validate
+from dteg.core.yaml import Document, parse, yaml_files
 from dteg.dashboards.models import Dashboard, DashboardSpec, Imported, chosen
 from dteg.tokens.visible import EVERYTHING, Visible
 
 _DOMAIN = "dashboards"
-_COLUMNS = "spec, created_at, updated_at, updated_by"
-_INSERT = """
-INSERT INTO _dteg.dashboards (slug, spec, updated_by) VALUES (%(slug)s, %(spec)s, %(who)s)
-ON CONFLICT (slug) DO UPDATE SET spec = excluded.spec, updated_at = now(), updated_by = excluded.updated_by
-WHERE %(replace)s
-"""
 _SHOWING = """
 SELECT slug FROM _dteg.dashboards WHERE spec -> 'tiles' @> jsonb_build_array(jsonb_build_object('chart', %s::text))
 ORDER BY slug
@@ -71,7 +62,7 @@ class Dashboards:
             raise ConfigError(f"there is no chart {lost[0]!r}; {near or 'make it first'}")
         self._require_free(spec.dashboard, sees)
         with session(self.project, _DOMAIN) as connection:
-            if not _store(connection, spec, replace=replace, who=who):
+            if not keep(connection, _DOMAIN, spec.dashboard, spec, replace=replace, who=who):
                 raise ConflictError(
                     f"there is a dashboard {spec.dashboard!r}; change it with replace, or choose another name"
                 )
@@ -79,9 +70,8 @@ class Dashboards:
 
     def dashboards(self, sees: Visible = EVERYTHING) -> list[Dashboard]:
         """Return all dashboards that may be seen, by name."""
-        with session(self.project, _DOMAIN) as connection, connection.cursor(row_factory=dict_row) as cursor:
-            rows = cursor.execute(f"SELECT {_COLUMNS} FROM _dteg.dashboards ORDER BY slug").fetchall()  # noqa: S608
-        found = [Dashboard.model_validate(dict(row)) for row in rows]
+        with session(self.project, _DOMAIN) as connection:
+            found = kept(connection, _DOMAIN, Dashboard)
         return [each for each in found if sees.allows(each.spec.roles)]
 
     def get(self, slug: str, sees: Visible = EVERYTHING) -> Dashboard:
@@ -195,7 +185,7 @@ class Dashboards:
         Raises:
             ConfigError: Something is wrong in it; with file and line.
         """
-        document = read_yaml(text, file)
+        document = parse(text, file)
         charts, dashboards = charts_in(document), dashboards_in(document)
         if not charts and not dashboards:
             raise ConfigError(f"{file or 'the text'} holds neither dashboards nor charts")
@@ -214,9 +204,9 @@ class Dashboards:
             ensure(connection, _DOMAIN)
             with connection.transaction():
                 for chart in charts:
-                    store(connection, chart, replace=True, who=who)
+                    keep(connection, "charts", chart.chart, chart, replace=True, who=who)
                 for spec in dashboards:
-                    _store(connection, spec, replace=True, who=who)
+                    keep(connection, _DOMAIN, spec.dashboard, spec, replace=True, who=who)
         return Imported(
             dashboards=[each.dashboard for each in dashboards],
             charts=[each.chart for each in charts],
@@ -253,25 +243,9 @@ def dashboards_in(document: Document) -> list[DashboardSpec]:
     Raises:
         ConfigError: One is wrong; with file and line.
     """
-    value = document.value
-    if isinstance(value, Mapping) and "dashboard" in value:
-        return [validate(document, DashboardSpec)]
-    listed = value.get("dashboards") if isinstance(value, Mapping) else None
-    if listed is None:
-        return []
-    if not isinstance(listed, list):
-        raise ConfigError([document.problem(("dashboards",), "write a list of dashboards")])
-    return [
-        validate(document, DashboardSpec, each, ("dashboards", number)) for number, each in enumerate(listed)
-    ]
+    return specs_in(document, DashboardSpec, "dashboard")
 
 
 def dashboard_files(project: Project) -> list[Path]:
     """Return the files of the folder `dashboards/`, sorted."""
-    folder = project.root / "dashboards"
-    return sorted(path for path in folder.glob("*.y*ml") if path.suffix in (".yaml", ".yml"))
-
-
-def _store(connection: Any, spec: DashboardSpec, *, replace: bool, who: str) -> bool:
-    values = {"slug": spec.dashboard, "spec": Jsonb(document_of(spec)), "who": who, "replace": replace}
-    return bool(connection.execute(_INSERT, values).rowcount == 1)
+    return yaml_files(project.root / "dashboards")

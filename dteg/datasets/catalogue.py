@@ -239,7 +239,7 @@ class LiveCatalogue:
         from dteg.datasets.service import Datasets
 
         dataset = Datasets.of(self._project).get(slug, self._sees)
-        described = dataset.live.columns if dataset.live else dataset.columns
+        described = dataset.seen_columns
         key = dataset.spec.get("cache", {}).get("key", [])
         return CatalogueTable(
             Relation(schema_=VIEW_SCHEMA, name=slug),

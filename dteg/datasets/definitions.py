@@ -10,7 +10,7 @@ from dteg.core.errors import ConfigError, ConflictError, NotFoundError, Permanen
 from dteg.core.identifiers import TableName
 from dteg.core.project import Project
 from dteg.datasets import store
-from dteg.datasets.files import display, is_in_folder, load_dataset
+from dteg.datasets.files import is_in_folder, load_dataset
 from dteg.datasets.models import CACHE_SCHEMA, RESERVED_SLUGS, VIEW_SCHEMA, Dataset, Origin, Removed
 from dteg.datasets.refreshing import generations, publishing
 from dteg.datasets.visible import hidden
@@ -66,7 +66,7 @@ def apply(datasets: "Datasets", path: Path, who: str) -> Dataset:
     from dteg.datasets.spec import placed
 
     spec = load_dataset(path, datasets.project)
-    name = display(path, datasets.project)
+    name = datasets.project.display(path)
     own = is_in_folder(path, datasets.project)
     try:
         return save(

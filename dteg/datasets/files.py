@@ -9,6 +9,8 @@ import yaml
 
 from dteg.core.errors import ConfigError, Problem
 from dteg.core.project import Project
+from dteg.core.yaml import yaml_files
+from dteg.core.yaml_writing import Dumper, Quoted, write_yaml
 
 if TYPE_CHECKING:
     from dteg.datasets.spec import DatasetSpec
@@ -22,16 +24,7 @@ _WIDTH = 100
 
 def dataset_files(project: Project) -> Sequence[Path]:
     """Return the files of a project's datasets, sorted."""
-    folder = project.root / FOLDER
-    return sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
-
-
-def display(path: Path, project: Project) -> str:
-    """Return how messages name a file: relative to the project where it lies in it."""
-    try:
-        return path.resolve().relative_to(project.root).as_posix()
-    except ValueError:
-        return str(path)
+    return yaml_files(project.root / FOLDER)
 
 
 def is_in_folder(path: Path, project: Project) -> bool:
@@ -47,7 +40,7 @@ def load_dataset(path: Path, project: Project) -> "DatasetSpec":
     """
     from dteg.datasets.spec import load_spec
 
-    name = display(path, project)
+    name = project.display(path)
     spec = load_spec(path, name)
     if is_in_folder(path, project) and path.stem != spec.dataset:
         raise ConfigError(
@@ -63,20 +56,8 @@ def load_dataset(path: Path, project: Project) -> "DatasetSpec":
     return spec
 
 
-class _Text(str):
-    """A text that is written in quotes."""
-
-    __slots__ = ()
-
-
-class _Dumper(yaml.SafeDumper):
+class _Dumper(Dumper):
     """Writes lists of plain values in one line, so that a join is a line and not four."""
-
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
-        return super().increase_indent(flow, False)
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
 
 
 def _write_list(dumper: _Dumper, items: list[Any]) -> yaml.Node:
@@ -88,17 +69,12 @@ def _is_nested(item: Any) -> bool:
     return isinstance(item, list) and any(isinstance(each, list | dict) for each in item)
 
 
-_Dumper.add_representer(
-    _Text, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", str(text), style='"')
-)
 _Dumper.add_representer(list, _write_list)
 
 
 def to_yaml(values: Mapping[str, Any]) -> str:
     """Return a definition as YAML; reading that and writing it again gives the same bytes."""
-    return yaml.dump(
-        _quoted(dict(values)), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH, indent=2
-    )
+    return write_yaml(_quoted(dict(values)), _Dumper, _WIDTH)
 
 
 def _quoted(value: Any) -> Any:
@@ -107,5 +83,5 @@ def _quoted(value: Any) -> Any:
     if isinstance(value, list):
         return [_quoted(each) for each in value]
     if isinstance(value, str) and (not _PLAIN.fullmatch(value) or value.lower() in _NOT_TEXT):
-        return _Text(value)
+        return Quoted(value)
     return value

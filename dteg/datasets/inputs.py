@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 
-from dteg.core.errors import DtegError, TransientError, UnavailableError
+from dteg.core.errors import TransientError
 from dteg.core.project import Project
 from dteg.datasets import store
 from dteg.datasets.models import Dependency
@@ -104,8 +104,3 @@ class Inputs:
                 if table.staged_at:
                     ages.append(table.staged_at)
         return min(ages)
-
-
-def is_source_trouble(error: DtegError) -> bool:
-    """Whether an error is about a source that does not answer, so that the definition is not to blame."""
-    return isinstance(error, TransientError | UnavailableError)

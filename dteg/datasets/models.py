@@ -140,6 +140,11 @@ class Dataset(ConfigModel):
         return list(self.spec.get("roles") or [])
 
     @property
+    def seen_columns(self) -> list[DatasetColumn]:
+        """The columns that readers see; those of the definition before the first refresh."""
+        return self.live.columns if self.live else self.columns
+
+    @property
     def relation(self) -> str:
         """The stable view, `ds.<slug>`."""
         return f"{VIEW_SCHEMA}.{self.slug}"

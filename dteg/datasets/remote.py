@@ -179,8 +179,7 @@ class RemoteDatasets:
 
     def columns(self, slug: str) -> list[DatasetColumn]:
         """Return the columns that readers see."""
-        dataset = self.get(slug)
-        return dataset.live.columns if dataset.live else dataset.columns
+        return self.get(slug).seen_columns
 
     def _waited(self, run_id: str) -> Generation:
         looks, began = iter(_LOOK_S), time.monotonic()

@@ -356,8 +356,7 @@ class Datasets:
 
     def columns(self, slug: str) -> list[DatasetColumn]:
         """Return the columns that readers see; those of the definition before the first refresh."""
-        dataset = self.get(slug)
-        return dataset.live.columns if dataset.live else dataset.columns
+        return self.get(slug).seen_columns
 
     def relation(self, slug: str) -> TableName:
         """Return the stable view, `ds.<slug>`."""
@@ -390,6 +389,3 @@ class Datasets:
         from dteg.datasets.refreshing.refresh import Refresh
 
         return Refresh(self.project, slug, run_id=run_id, wait_s=wait_s)
-
-
-__all__ = ["Datasets"]

@@ -131,7 +131,10 @@ def trouble(error: psycopg.Error, timeout_s: float) -> DtegError:
     translated = translate(error, "warehouse")
     state = error.sqlstate or ""
     if state.startswith(_SOURCE):
-        return TransientError(f"a source failed while it was read: {translated}", component="warehouse")
+        from dteg.sources.reaching import plain_failure
+
+        why = plain_failure(translated)
+        return TransientError(f"a source failed while it was read: {why}", component="warehouse")
     if state.startswith(_UNFIT):
         return ConfigError(f"the warehouse does not take this: {translated}")
     return translated

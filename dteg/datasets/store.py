@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 
 from dteg.core.durations import parse_duration
 from dteg.core.errors import NotFoundError
-from dteg.core.queries import load_queries
+from dteg.core.queries import first_value, load_queries
 from dteg.core.schedules import next_times
 from dteg.core.suggest import did_you_mean
 from dteg.datasets.models import Dataset, DatasetState, Generation, GenerationStatus
@@ -30,8 +30,7 @@ def run(connection: Connection, query: str, /, **values: Any) -> psycopg.Cursor[
 
 def first(connection: Connection, query: str, /, **values: Any) -> Any:
     """Return the first value of the first row; None if there is none."""
-    row = run(connection, query, **values).fetchone()
-    return row[0] if row else None
+    return first_value(connection, QUERIES[query], values or None)
 
 
 # Between the end of a build and the moment in which readers see it.

@@ -79,9 +79,7 @@ def read_file(project: Project, path: Path, settings: dict[str, Any] | None = No
     return FileRows(path.name, header, rows, problems)
 
 
-def columns_of(
-    project: Project, path: Path, settings: dict[str, Any] | None = None
-) -> dict[str, DictionaryColumn]:
+def columns_of(project: Project, path: Path) -> dict[str, DictionaryColumn]:
     """Return a column for each one of a file, by its name there, with the type that all its values fit.
 
     Raises:
@@ -89,7 +87,7 @@ def columns_of(
     """
     _check_size(path)
     found: dict[str, DictionaryColumn] = {}
-    for number, (written, type_) in enumerate(_header(project, path, settings or {}), start=1):
+    for number, (written, type_) in enumerate(_header(project, path, {}), start=1):
         name = plain_name(written) or f"column_{number}"
         if name in {each.name for each in found.values()}:
             raise InputError(

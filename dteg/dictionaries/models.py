@@ -1,7 +1,7 @@
 """What goes into the operations on dictionaries, and what comes out: plain JSON."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -12,10 +12,10 @@ SLUG_PATTERN = r"^[a-z][a-z0-9_]{0,40}$"
 COLUMN_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
 RESERVED = ("new",)
 MAX_COLUMNS = 50
+DEFAULT_PAGE = 100
 MAX_PUT_ROWS = 5_000
 
 DictionaryType = Literal["text", "integer", "numeric", "boolean", "date", "timestamptz"]
-TYPES: tuple[str, ...] = get_args(DictionaryType)
 # A key is compared as text too: its text must be the same for equal values.
 KEY_TYPES = ("text", "integer", "date")
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from dteg.core.errors import InputError
 from dteg.dictionaries.models import (
+    DEFAULT_PAGE,
     Dictionary,
     DictionaryRows,
     DictionaryUpdate,
@@ -15,7 +16,6 @@ from dteg.dictionaries.models import (
     PutReport,
     Row,
 )
-from dteg.dictionaries.operations import DEFAULT_PAGE
 from dteg.studio_client import StudioClient, quoted
 
 

@@ -18,6 +18,7 @@ from dteg.dictionaries import store
 from dteg.dictionaries.checking import check_columns, check_header, check_put, check_rows
 from dteg.dictionaries.conflicts import keys_of, refuse_known, refuse_touched
 from dteg.dictionaries.models import (
+    DEFAULT_PAGE,
     MAX_COLUMNS,
     MAX_PUT_ROWS,
     SCHEMA,
@@ -32,7 +33,6 @@ from dteg.dictionaries.models import (
     Row,
     RowProblem,
 )
-from dteg.dictionaries.operations import DEFAULT_PAGE
 from dteg.dictionaries.values import parse
 
 LOCK_TIMEOUT_MS = 10_000

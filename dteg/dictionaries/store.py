@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -12,6 +12,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import set_json_loads
 
 from dteg.core.errors import NotFoundError
+from dteg.core.queries import first_value
 from dteg.core.suggest import did_you_mean
 from dteg.dictionaries.models import SCHEMA, Change, Dictionary, DictionaryColumn, PlannedChange
 from dteg.dictionaries.values import SQL_TYPES
@@ -96,13 +97,11 @@ def read_one(connection: Connection, slug: str, *, lock: bool = False) -> Dictio
 
 def is_known(connection: Connection, slug: str) -> bool:
     """Return whether there is a dictionary, even if somebody has dropped its table."""
-    row = connection.execute(_IS_KNOWN.encode(), [slug]).fetchone()
-    return bool(row and row[0])
+    return bool(first_value(connection, _IS_KNOWN, [slug]))
 
 
 def _dictionary(connection: Connection, row: dict[str, Any]) -> Dictionary:
-    counted = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(relation(row["slug"]))).fetchone()
-    rows = int(counted[0]) if counted else 0
+    rows = first_value(connection, sql.SQL("SELECT count(*) FROM {}").format(relation(row["slug"])))
     return Dictionary.model_validate({**row, "rows": rows, "table": f"{SCHEMA}.{row['slug']}"})
 
 
@@ -173,20 +172,20 @@ def select_rows(
         values += [find] * len(texts)
     where = sql.SQL(" WHERE ") + sql.SQL(" AND ").join(conditions) if conditions else sql.SQL("")
     query = sql.SQL("SELECT {} FROM {}{} ORDER BY {} LIMIT {}").format(
-        selected(dictionary), relation(dictionary.slug), where, key, sql.Literal(limit)
+        _selected(dictionary), relation(dictionary.slug), where, key, sql.Literal(limit)
     )
     found = connection.execute(query, values)
     return [[plain(value) for value in row] for row in found.fetchall()]
 
 
-def selected(dictionary: Dictionary, alias: str = "") -> sql.Composed:
+def _selected(dictionary: Dictionary) -> sql.Composed:
     """Return the columns as they are shown: dates as texts, because Python does not know all of them."""
-    parts = []
-    for column in dictionary.columns:
-        name = sql.Identifier(alias, column.name) if alias else sql.Identifier(column.name)
-        as_text = column.type in ("date", "timestamptz")
-        parts.append(sql.SQL("{}::text").format(name) if as_text else sql.SQL("{}").format(name))
-    return sql.SQL(", ").join(parts)
+    return sql.SQL(", ").join(
+        sql.SQL("{}::text" if column.type in ("date", "timestamptz") else "{}").format(
+            sql.Identifier(column.name)
+        )
+        for column in dictionary.columns
+    )
 
 
 def merge(
@@ -297,22 +296,22 @@ def _sample(
 
 def delete(connection: Connection, dictionary: Dictionary, keys: Sequence[str]) -> list[str]:
     """Delete rows by key; return the keys of those that were there."""
-    key_type = sql.SQL(SQL_TYPES[dictionary.types[dictionary.key]])
-    key = sql.Identifier(dictionary.key)
-    query = sql.SQL("DELETE FROM {} WHERE {} = ANY(%s::{}[]) RETURNING {}::text").format(
-        relation(dictionary.slug), key, key_type, key
-    )
-    return [str(found) for (found,) in connection.execute(query, [list(keys)]).fetchall()]
+    return _keys(connection, dictionary, keys, "DELETE FROM {table} WHERE {among} RETURNING {key}::text")
 
 
 def known_keys(connection: Connection, dictionary: Dictionary, keys: Sequence[str]) -> set[str]:
     """Return those of some keys that are there."""
-    key_type = sql.SQL(SQL_TYPES[dictionary.types[dictionary.key]])
+    return set(_keys(connection, dictionary, keys, "SELECT {key}::text FROM {table} WHERE {among}"))
+
+
+def _keys(
+    connection: Connection, dictionary: Dictionary, keys: Sequence[str], statement: LiteralString
+) -> list[str]:
     key = sql.Identifier(dictionary.key)
-    query = sql.SQL("SELECT {}::text FROM {} WHERE {} = ANY(%s::{}[])").format(
-        key, relation(dictionary.slug), key, key_type
-    )
-    return {str(found) for (found,) in connection.execute(query, [list(keys)]).fetchall()}
+    key_type = sql.SQL(SQL_TYPES[dictionary.types[dictionary.key]])
+    among = sql.SQL("{} = ANY(%s::{}[])").format(key, key_type)
+    query = sql.SQL(statement).format(table=relation(dictionary.slug), key=key, among=among)
+    return [str(found) for (found,) in connection.execute(query, [list(keys)]).fetchall()]
 
 
 def changes(connection: Connection, slug: str, *, limit: int, before: int | None, key: str) -> list[Change]:

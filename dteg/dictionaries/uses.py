@@ -4,7 +4,8 @@ from typing import Any
 
 import psycopg
 
-_DATASETS = "SELECT to_regclass('_dteg.dataset_dependencies') IS NOT NULL"
+from dteg.core.queries import first_value
+
 _DEPENDENCIES = """
 SELECT dataset FROM _dteg.dataset_dependencies WHERE kind = 'dictionary' AND name = %s ORDER BY dataset
 """
@@ -21,8 +22,7 @@ ORDER BY 1
 def uses_of(connection: psycopg.Connection[Any], slug: str) -> list[str]:
     """Return the datasets and views that read a dictionary, in words."""
     found: list[str] = []
-    row = connection.execute(_DATASETS).fetchone()
-    if row and row[0]:
+    if first_value(connection, "SELECT to_regclass('_dteg.dataset_dependencies') IS NOT NULL"):
         found += [f"the dataset {name}" for (name,) in connection.execute(_DEPENDENCIES, [slug]).fetchall()]
     found += [f"the view {name}" for (name,) in connection.execute(_VIEWS, [slug]).fetchall()]
     return found

@@ -31,6 +31,7 @@ from dteg.core.errors import ConfigError, DtegError, PermanentError, TransientEr
 from dteg.core.identifiers import TableName
 from dteg.core.prefetch import prefetch
 from dteg.core.retry import call_with_retry
+from dteg.core.suggest import did_you_mean
 from dteg.pipelines.cursor import CursorTracker, check_cursor, step_back
 from dteg.pipelines.listener import Listener
 from dteg.pipelines.paths import Batches, Path, Relay, choose_path
@@ -236,8 +237,10 @@ class _StreamLoad:
         ):
             if absent := [name for name in names if name not in schema.names]:
                 with self.run.pipeline.naming_file((*self.flow.at, key)):
+                    near = did_you_mean(absent[0], schema.names)
                     raise ConfigError(
                         f"{self.target}: no column {absent[0]!r} arrives; there are: {', '.join(schema.names)}"
+                        + (f"; {near}" if near else "")
                     )
         if load.cursor:
             check_cursor(schema.field(load.cursor))

@@ -14,7 +14,7 @@ from dteg.core.errors import ConfigError, NotAvailableError, Problem
 from dteg.core.identifiers import TableName
 from dteg.core.project import Project
 from dteg.core.suggest import did_you_mean
-from dteg.core.yaml import Document, Path_, load_model, problems_of, read, validate
+from dteg.core.yaml import Document, Path_, load_model, problems_of, read, validate, yaml_files
 from dteg.manifest import ComponentKind
 from dteg.pipelines.declared import missing_components
 from dteg.pipelines.spec import LoadStep, PipelineFile, PipelineSpec, TransformStep
@@ -135,7 +135,7 @@ def load_pipeline(
     Raises:
         ConfigError: With file, line and remedy of everything that is wrong.
     """
-    name = display_path(path, project)
+    name = project.display(path)
     document = read(path, name)
     spec = validate(document, PipelineFile).pipeline
     variables = Variables(params=_params(spec, params or {}, document), run_id=run_id)
@@ -147,12 +147,17 @@ def load_pipeline(
     return pipeline
 
 
-def display_path(path: Path, project: Project) -> str:
-    """Return the path relative to the project where that is shorter, as messages show it."""
-    try:
-        return str(path.resolve().relative_to(project.root))
-    except ValueError:
-        return str(path)
+def step_paths(spec: PipelineSpec) -> Iterator[Path_]:
+    """Yield where each step stands in the file, in order."""
+    if spec.steps:
+        for number, step in enumerate(spec.steps):
+            (kind,) = step.model_fields_set
+            yield ("pipeline", "steps", number, kind)
+        return
+    for kind in ("extract", "process", "load", "transform"):
+        value = getattr(spec, kind)
+        for number in range(len(value) if isinstance(value, list) else 1 if value else 0):
+            yield ("pipeline", kind, number) if isinstance(value, list) else ("pipeline", kind)
 
 
 def refuse_unavailable(pipeline: Pipeline) -> None:
@@ -191,7 +196,7 @@ class _Builder:
             self.problems.append(self.document.problem(place, message))
         extractor: Part | None = None
         processors: list[Part | None] = []
-        for path, step in zip(self._paths(spec), spec.ordered_steps(), strict=True):
+        for path, step in zip(step_paths(spec), spec.ordered_steps(), strict=True):
             if step.extract:
                 extractor, processors = self._part("extractor", step.extract, path), []
             elif step.process:
@@ -210,17 +215,6 @@ class _Builder:
             raise ConfigError(self.problems)
         return tuple(flows), tuple(transforms)
 
-    def _paths(self, spec: PipelineSpec) -> Iterator[tuple[str | int, ...]]:
-        if spec.steps:
-            for number, step in enumerate(spec.steps):
-                (kind,) = step.model_fields_set
-                yield ("pipeline", "steps", number, kind)
-            return
-        for kind in ("extract", "process", "load", "transform"):
-            value = getattr(spec, kind)
-            for number in range(len(value) if isinstance(value, list) else 1 if value else 0):
-                yield ("pipeline", kind, number) if isinstance(value, list) else ("pipeline", kind)
-
     def _part(self, kind: ComponentKind, step: Any, path: tuple[str | int, ...]) -> Part | None:
         try:
             component = find(kind, step.type, self.found)
@@ -231,7 +225,7 @@ class _Builder:
         try:
             return Part(component, model.model_validate(render(step.config, self.variables)))
         except TemplateError as error:
-            self.problems.append(self.document.problem((*path, "config"), str(error)))
+            self.problems.append(self.document.problem((*path, "config", *error.at), str(error)))
         except ValidationError as error:
             self.problems += problems_of(
                 error, cast("type[BaseModel]", model), self.document, (*path, "config")
@@ -307,11 +301,8 @@ def find_pipeline_file(name_or_path: str, project: Project) -> Path:
         ConfigError: There is none.
     """
     path = Path(name_or_path)
-    if path.suffix in (".yaml", ".yml") or path.exists():
-        for candidate in (path, project.root / path):
-            if candidate.is_file():
-                return candidate
-        raise ConfigError(f"there is no file {name_or_path}")
+    if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
+        return _file_at(path, project)
     for suffix in (".yaml", ".yml"):
         if (candidate := project.pipelines_dir / f"{name_or_path}{suffix}").is_file():
             return candidate
@@ -319,8 +310,22 @@ def find_pipeline_file(name_or_path: str, project: Project) -> Path:
     names |= {name: file for file in names.values() if (name := _name_in(file))}
     if name_or_path in names:
         return names[name_or_path]
+    if path.is_file():
+        return path
     near = did_you_mean(name_or_path, names) or f"there are: {', '.join(names) or 'none'}"
     raise ConfigError(f"there is no pipeline {name_or_path!r} in {project.pipelines_dir.name}/; {near}")
+
+
+def _file_at(path: Path, project: Project) -> Path:
+    """Return the file at a path that begins here, in the project or in its folder of pipelines."""
+    for candidate in (path, project.root / path, project.pipelines_dir / path):
+        if candidate.is_file():
+            return candidate
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder; name a pipeline, or its file")
+    files = [project.display(file) for file in pipeline_files(project)]
+    near = did_you_mean(str(path), files) or f"there are: {', '.join(files) or 'none'}"
+    raise ConfigError(f"there is no file {path}; {near}")
 
 
 def _name_in(path: Path) -> str | None:
@@ -333,12 +338,7 @@ def _name_in(path: Path) -> str | None:
 
 def pipeline_files(project: Project) -> Sequence[Path]:
     """Return the project's pipeline files, sorted by name."""
-    folder = project.pipelines_dir
-    return (
-        sorted(path for path in folder.glob("*.y*ml") if path.suffix in (".yaml", ".yml"))
-        if folder.is_dir()
-        else []
-    )
+    return yaml_files(project.pipelines_dir)
 
 
 def pipeline_of(table: TableName, project: Project) -> str | None:

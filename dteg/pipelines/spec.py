@@ -10,6 +10,7 @@ from dteg.core.config import ConfigModel, Secret
 from dteg.core.durations import DurationText
 from dteg.core.retry import RetryPolicy
 from dteg.core.schedules import CronText, TimezoneText
+from dteg.core.suggest import did_you_mean
 from dteg.quality.rules import Rule, TableText
 
 
@@ -101,7 +102,11 @@ class TransformStep(ConfigModel):
         if self.type == "dbt" and self.file:
             raise ValueError("type: dbt takes select, not file")
         if self.is_component and (self.file or self.select):
-            raise ValueError("a transformer takes config, not select or file")
+            near = did_you_mean(self.type, ("dbt", "sql"))
+            raise ValueError(
+                f"type {self.type!r} is a transformer, which takes config, not select or file"
+                + (f"; {near}" if near else "")
+            )
         if self.config and not self.is_component:
             raise ValueError(f"type: {self.type} takes no config")
         return self

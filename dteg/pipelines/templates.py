@@ -14,6 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from dteg.core.clock import utc_now
+from dteg.core.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from jinja2.nodes import Node
@@ -29,7 +30,13 @@ _WHOLE = re.compile(r"^\s*\{\{([^{}]*)\}\}\s*$")
 
 
 class TemplateError(ValueError):
-    """A template cannot be rendered; the message says why."""
+    """A template cannot be rendered; the message says why.
+
+    Attributes:
+        at: Where in the rendered value the text stands.
+    """
+
+    at: tuple[str | int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -109,10 +116,18 @@ def render(value: Any, variables: Variables) -> Any:
     if isinstance(value, str):
         return _render_text(value, variables) if "{{" in value or "{%" in value else value
     if isinstance(value, dict):
-        return {key: render(item, variables) for key, item in value.items()}
+        return {key: _render_at(key, item, variables) for key, item in value.items()}
     if isinstance(value, list):
-        return [render(item, variables) for item in value]
+        return [_render_at(place, item, variables) for place, item in enumerate(value)]
     return value
+
+
+def _render_at(place: str | int, value: Any, variables: Variables) -> Any:
+    try:
+        return render(value, variables)
+    except TemplateError as error:
+        error.at = (place, *error.at)
+        raise
 
 
 def _render_text(text: str, variables: Variables) -> Any:
@@ -133,14 +148,19 @@ def _render_text(text: str, variables: Variables) -> Any:
         else:
             result = _environment().from_string(text).render(**names)
     except (JinjaError, ArithmeticError, TypeError, ValueError, MemoryError) as error:
-        raise TemplateError(f"{text!r}: {_reason(error)}") from None
+        raise TemplateError(f"{text!r}: {_reason(error, names)}") from None
     if isinstance(result, str) and len(result) > MAX_RENDERED_CHARACTERS:
         raise TemplateError(f"{text!r} renders to more than {MAX_RENDERED_CHARACTERS} characters")
     return result
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, names: Mapping[str, Any]) -> str:
     message = str(error)
     if unknown := re.search(r"'dict object' has no attribute '(.*)'", message):
-        return f"{unknown[1]} is not set (params come from params: or --param, env from the environment)"
+        near = did_you_mean(unknown[1], names["params"])
+        where = "params come from params: or --param, env from the environment"
+        return f"{unknown[1]} is not set; {near + ' ' if near else ''}({where})"
+    if unknown := re.fullmatch(r"'(.*)' is undefined", message):
+        near = did_you_mean(unknown[1], names)
+        return f"there is no {unknown[1]!r}; {near + ' ' if near else ''}there are: {', '.join(names)}"
     return message or type(error).__name__

@@ -13,7 +13,7 @@ from dteg.core.errors import ConfigError, EnvironmentProblemError, MissingExtraE
 from dteg.core.project import Project
 from dteg.core.secrets import redact
 from dteg.pipelines.listener import Listener
-from dteg.pipelines.plan import Pipeline
+from dteg.pipelines.plan import Pipeline, step_paths
 from dteg.pipelines.results import TransformResult
 from dteg.pipelines.spec import TransformStep
 
@@ -42,8 +42,9 @@ def require_sources(pipeline: Pipeline) -> None:
     Raises:
         ConfigError: One is not there or cannot be read.
     """
-    with pipeline.naming_file():
-        for step in pipeline.transforms:
+    steps = zip(step_paths(pipeline.spec), pipeline.spec.ordered_steps(), strict=True)
+    for path, step in ((path, each.transform) for path, each in steps if each.transform):
+        with pipeline.naming_file(path):
             if step.type == "sql":
                 _sql_text(step, pipeline.project)
             elif step.is_component:

@@ -12,6 +12,7 @@ from psycopg.rows import dict_row
 
 from dteg.core.identifiers import TableName
 from dteg.core.project import Project
+from dteg.core.queries import first_value
 from dteg.schema_changes.images import Image, column_changes
 from dteg.schema_changes.models import Break, Broken
 from dteg.schema_changes.sql import WAREHOUSE
@@ -217,9 +218,7 @@ class Breaks:
         return {column["name"]: column["type"] for column in row[0]["columns"]} if row else None
 
     def _loaded(self, each: Break) -> bool:
-        known = self._connection.execute("SELECT to_regclass('_dteg.loads') IS NOT NULL").fetchone()
-        if not known or not known[0]:
+        if not first_value(self._connection, "SELECT to_regclass('_dteg.loads') IS NOT NULL"):
             return False
         values = {"pipeline": each.name, "since": each.since}
-        row = self._connection.execute(WAREHOUSE["loaded_since"], values).fetchone()
-        return bool(row and row[0])
+        return bool(first_value(self._connection, WAREHOUSE["loaded_since"], values))

@@ -9,20 +9,15 @@ from typing import Any
 import psycopg
 from psycopg import errors as pg_errors
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
 from dteg.core.errors import ConfigError, ConflictError, DeniedError
 from dteg.core.identifiers import TableName
+from dteg.core.queries import first_value
 from dteg.schema_changes.sql import CAPTURE
 
 CHANNEL = "dteg_schema_changes"
 LOCK_TIMEOUT_S = 10
-
-
-def database_url(url: str, database: str) -> str:
-    """Return the address of another database of the same server."""
-    return make_conninfo(url, dbname=database)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +63,7 @@ class Capture:
             ConfigError: A table of `truncate` does not exist.
             ConflictError: A table is locked by somebody for longer than `LOCK_TIMEOUT_S`.
         """
-        row = self._connection.execute(
-            "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"
-        ).fetchone()
-        if not row or not row[0]:
+        if not first_value(self._connection, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"):
             raise DeniedError(
                 f"event triggers in {self.database} can only be made by a superuser; connect as one, or listen by "
                 "looking at the catalogue alone: dteg listen --snapshot-only"
@@ -101,16 +93,12 @@ class Capture:
     def _set_truncate(self, tables: Sequence[TableName]) -> None:
         there = {TableName(*row) for row in self._connection.execute(CAPTURE["truncate_triggers"]).fetchall()}
         for table in there - set(tables):
-            drop = sql.SQL("DROP TRIGGER dteg_truncate ON {}").format(
-                sql.Identifier(table.schema, table.name)
-            )
-            self._connection.execute(drop)
+            self._connection.execute(sql.SQL("DROP TRIGGER dteg_truncate ON {}").format(table.identifier))
         for table in set(tables) - there:
-            name = sql.Identifier(table.schema, table.name)
             make = sql.SQL(
                 "CREATE TRIGGER dteg_truncate AFTER TRUNCATE ON {0} FOR EACH STATEMENT"
                 " EXECUTE FUNCTION _dteg.capture_truncate(); ALTER TABLE {0} ENABLE ALWAYS TRIGGER dteg_truncate"
-            ).format(name)
+            ).format(table.identifier)
             try:
                 self._connection.execute(make)
             except (pg_errors.UndefinedTable, pg_errors.WrongObjectType) as error:

@@ -12,10 +12,11 @@ from typing import Any
 
 from dteg.core.errors import DtegError
 from dteg.core.identifiers import TableName
+from dteg.core.postgres import database_of, parts_of
 from dteg.core.project import Project
 from dteg.core.yaml import load_model
 from dteg.datasets.uses import Reader, readers
-from dteg.pipelines.plan import Flow, Pipeline, display_path, load_pipeline, pipeline_files
+from dteg.pipelines.plan import Flow, Pipeline, load_pipeline, pipeline_files
 from dteg.pipelines.spec import PipelineFile, PipelineSpec
 from dteg.schema_changes.dbt import DbtModels, Model
 from dteg.schema_changes.models import Use
@@ -109,7 +110,7 @@ Finder = Callable[[Impact, TableName, "str | None"], Iterable[Found]]
 
 
 def _read(project: Project, path: Any) -> tuple[str, Pipeline | None, str]:
-    name = display_path(path, project)
+    name = project.display(path)
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -246,22 +247,12 @@ def _known_url(project: Project) -> str:
     return EmbeddedPostgres.of(project).url()
 
 
-def database_of(url: str) -> str:
-    """Return the database that a URL or connection string names."""
-    from psycopg.conninfo import conninfo_to_dict
-
-    parts = conninfo_to_dict(url)
-    return str(parts.get("dbname") or parts.get("user") or "postgres")
-
-
 def server_of(url: str) -> tuple[str, str]:
     """Return host and port of a URL or connection string, so that two of one server are equal."""
-    from psycopg.conninfo import conninfo_to_dict
-
-    parts = conninfo_to_dict(url)
-    host = str(parts.get("host") or "")
+    parts = parts_of(url)
+    host = parts.get("host", "")
     local = host in ("", "localhost", "127.0.0.1", "::1")
-    return "localhost" if local else host, str(parts.get("port") or 5432)
+    return "localhost" if local else host, parts.get("port") or "5432"
 
 
 def _model_uses(impact: Impact, table: TableName, database: str | None) -> Iterable[Found]:

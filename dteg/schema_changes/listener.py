@@ -25,9 +25,9 @@ from dteg.alerts import Kind, Occurrence, Severity, State, report
 from dteg.core.clock import utc_now
 from dteg.core.control import ensure, leader
 from dteg.core.errors import DtegError
-from dteg.core.postgres import connect, translated
+from dteg.core.postgres import connect, translated, with_database
 from dteg.core.project import Project
-from dteg.schema_changes.capture import CHANNEL, Capture, Health, database_url
+from dteg.schema_changes.capture import CHANNEL, Capture, Health
 from dteg.schema_changes.ledger import Ledger
 from dteg.schema_changes.models import Blocker
 from dteg.schema_changes.reader import Aim, Place, Reader
@@ -265,7 +265,7 @@ class _Session:
         if source is not None and source.installation == row["installation"] and not source.connection.closed:
             return source
         self._disconnect(name)
-        connection = connect(database_url(self._url, name), component=_COMPONENT)
+        connection = connect(with_database(self._url, name), component=_COMPONENT)
         connection.isolation_level = IsolationLevel.REPEATABLE_READ
         connection.read_only = True
         source = _Source(connection, row["installation"])
@@ -311,7 +311,7 @@ class _Session:
     def _replaced(self, row: dict[str, Any], source: _Source) -> bool:
         """Go on with a database that was put in place of the one that was listened to, such as a restored one."""
         name, installation = row["database"], uuid.uuid4()
-        with connect(database_url(self._url, name), component=_COMPONENT) as writer:
+        with connect(with_database(self._url, name), component=_COMPONENT) as writer:
             Capture(writer).start_anew(installation)
         with self._connection.transaction():
             self._connection.execute(

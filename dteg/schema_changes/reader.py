@@ -20,6 +20,7 @@ from psycopg import errors as pg_errors
 from psycopg.rows import dict_row
 
 from dteg.core.clock import utc_now
+from dteg.core.queries import first_value
 from dteg.schema_changes.images import Image, Images, Key
 from dteg.schema_changes.ledger import Ledger
 from dteg.schema_changes.models import SchemaChange
@@ -136,9 +137,7 @@ class Reader:
         return Look(changes, more, suspects)
 
     def _horizon(self, source: Connection) -> int:
-        row = source.execute(CAPTURE["horizon"]).fetchone()
-        assert row is not None
-        return int(row[0])
+        return int(first_value(source, CAPTURE["horizon"]))
 
     def unread(self, place: Place, source: Connection, limit: int) -> list[Event]:
         """Return events that were not delivered yet, in the order in which they are to be."""
@@ -267,8 +266,7 @@ class Reader:
         with self._connection.transaction():
             self._connection.execute(_SETTINGS)
             now = {each.key: each for each in map(Image.of, _rows(self._connection, CLUSTER_IMAGES))}
-            row = self._connection.execute(WAREHOUSE["has_images"], {"database": ""}).fetchone()
-            if row and not row[0]:
+            if not first_value(self._connection, WAREHOUSE["has_images"], {"database": ""}):
                 self._save("", now.values())
                 return []
             known = self._known("")

@@ -12,14 +12,15 @@ from psycopg import IsolationLevel
 from psycopg.rows import dict_row
 
 from dteg.core.control import session
+from dteg.core.databases import databases_of, require_database
 from dteg.core.errors import NotFoundError
 from dteg.core.identifiers import TableName, check_identifier
-from dteg.core.postgres import connect, translated
+from dteg.core.postgres import connect, database_of, translated, with_database
 from dteg.core.project import Project
+from dteg.core.queries import first_value
 from dteg.core.suggest import did_you_mean
 from dteg.schema_changes.breaks import Breaks, ProjectImpact
-from dteg.schema_changes.capture import Capture, database_url
-from dteg.schema_changes.impact import database_of
+from dteg.schema_changes.capture import Capture
 from dteg.schema_changes.ledger import Ledger
 from dteg.schema_changes.listener import Listener
 from dteg.schema_changes.models import (
@@ -76,9 +77,10 @@ class SchemaChanges:
             ConfigError: A table does not exist.
             ConflictError: Somebody holds a lock.
             DeniedError: Only a superuser may make event triggers.
-            PermanentError: There is no such database.
+            NotFoundError: There is no such database.
         """
         name = self._name(database)
+        require_database(self._project, name)
         known = next((row for row in self._rows() if row["database"] == name), None)
         mode = "snapshot" if snapshot_only else "triggers"
         tables = list(known["truncate_tables"] if known else []) if truncate is None else list(truncate)
@@ -166,11 +168,7 @@ class SchemaChanges:
 
     def databases(self) -> list[str]:
         """Return the databases of the server that one may listen to."""
-        with session(self._project) as warehouse:
-            rows = warehouse.execute(
-                "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY datname"
-            ).fetchall()
-        return [name for (name,) in rows]
+        return databases_of(self._project)
 
     def catch_up(self, *, snapshot: bool = False) -> bool:
         """Take note of what has happened, unless another process does that; return whether this one did.
@@ -202,8 +200,7 @@ class SchemaChanges:
     def last(self) -> int:
         """Return the cursor behind everything that is known now."""
         with session(self._project, DOMAIN) as warehouse:
-            row = warehouse.execute(WAREHOUSE["last_id"]).fetchone()
-        return int(row[0]) if row else 0
+            return int(first_value(warehouse, WAREHOUSE["last_id"]) or 0)
 
     def changes(
         self,
@@ -281,7 +278,7 @@ class SchemaChanges:
 
     @contextlib.contextmanager
     def _source(self, database: str) -> Iterator[psycopg.Connection[Any]]:
-        url = database_url(self._project.warehouse_url(), database)
+        url = with_database(self._project.warehouse_url(), database)
         with connect(url, component=_COMPONENT) as connection, translated(_COMPONENT):
             yield connection
 

@@ -32,8 +32,3 @@ def by_words(by: Mapping[str, str | None], empty: str = "all rows") -> str:
     """Return the values for people: `country KZ, status open`."""
     words = [f"{name} {'(none)' if value is None else value or '(empty)'}" for name, value in by.items()]
     return ", ".join(words) or empty
-
-
-def series_name(dataset: str, metric: str, by: Mapping[str, str | None]) -> str:
-    """Return a name that no other series has: `sales.revenue country=KZ`."""
-    return " ".join([f"{dataset}.{metric}", *by_texts(by)])

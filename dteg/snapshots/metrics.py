@@ -59,7 +59,7 @@ class SnapshotPlan:
         shown: list[sql.Composable] = [sql.SQL("{}::text").format(name) for name in names]
         shown.append(total if names else sql.SQL("true"))
         shown += [self._number(metric) for metric in self.metrics]
-        query = sql.SQL("SELECT {} FROM {}").format(_list(shown), _relation(relation))
+        query = sql.SQL("SELECT {} FROM {}").format(_list(shown), relation.identifier)
         if names:
             query += sql.SQL(" GROUP BY GROUPING SETS (({}), ()) LIMIT {}").format(
                 _list(names), sql.Literal(MAX_SERIES + 2)
@@ -137,7 +137,3 @@ def _missing(where: str, number: int, name: str, types: dict[str, str]) -> Probl
 
 def _list(parts: Sequence[sql.Composable]) -> sql.Composed:
     return sql.SQL(", ").join(parts)
-
-
-def _relation(relation: TableName) -> sql.Identifier:
-    return sql.Identifier(relation.schema, relation.name)

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from dteg.core.errors import NotFoundError
 from dteg.core.project import Project
-from dteg.datasets import Datasets
+from dteg.datasets.service import Datasets
 from dteg.datasets.spec import Keep
 from dteg.datasets.spec.values import keep_duration
 from dteg.snapshots import row_snapshots, store

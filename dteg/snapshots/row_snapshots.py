@@ -52,7 +52,7 @@ def keep(connection: Connection, generation: Generation, slot: datetime) -> int:
     connection.execute(_sql("DELETE FROM {} WHERE {} = {}", table, sql.Identifier(SLOT), sql.Literal(slot)))
     done = connection.execute(
         sql.SQL("INSERT INTO {} ({}, {}) SELECT {}, {} FROM {}").format(
-            _name(table), sql.Identifier(SLOT), names, sql.Literal(slot), names, _name(source)
+            table.identifier, sql.Identifier(SLOT), names, sql.Literal(slot), names, source.identifier
         )
     )
     return max(done.rowcount, 0)
@@ -83,7 +83,7 @@ def _prepare(connection: Connection, dataset: str, table: TableName, columns: di
         parts = [_column(name, kind) for name, kind in columns.items()]
         connection.execute(
             sql.SQL("CREATE TABLE {} ({} timestamptz NOT NULL, {}) PARTITION BY RANGE ({})").format(
-                _name(table), sql.Identifier(SLOT), sql.SQL(", ").join(parts), sql.Identifier(SLOT)
+                table.identifier, sql.Identifier(SLOT), sql.SQL(", ").join(parts), sql.Identifier(SLOT)
             )
         )
         connection.execute(_sql("CREATE INDEX ON {} ({})", table, sql.Identifier(SLOT)))
@@ -107,7 +107,7 @@ def _partition(connection: Connection, table: TableName, slot: datetime) -> None
     name = TableName(SCHEMA, f"{table.name}__{first:%Y_%m}")
     connection.execute(
         sql.SQL("CREATE TABLE IF NOT EXISTS {} PARTITION OF {} FOR VALUES FROM ({}) TO ({})").format(
-            _name(name), _name(table), sql.Literal(first), sql.Literal(_month_after(first))
+            name.identifier, table.identifier, sql.Literal(first), sql.Literal(_month_after(first))
         )
     )
 
@@ -127,8 +127,4 @@ def _month_after(first: datetime) -> datetime:
 
 
 def _sql(text: str, table: TableName, *parts: Any) -> sql.Composed:
-    return sql.SQL(text).format(_name(table), *parts)
-
-
-def _name(table: TableName) -> sql.Identifier:
-    return sql.Identifier(table.schema, table.name)
+    return sql.SQL(text).format(table.identifier, *parts)

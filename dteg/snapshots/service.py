@@ -29,7 +29,7 @@ from dteg.snapshots.models import (
 )
 
 if TYPE_CHECKING:
-    from dteg.datasets import Datasets
+    from dteg.datasets.service import Datasets
     from dteg.snapshots.forecasting.forecaster import Forecaster
     from dteg.snapshots.forecasts import Prepared
     from dteg.snapshots.slots import Clockwork
@@ -101,13 +101,12 @@ class Snapshots:
         from dteg.snapshots.metrics import plan_of
 
         known = self._datasets().get(dataset)
-        plan = plan_of(known.definition, known.live.columns if known.live else known.columns)
+        plan = plan_of(known.definition, known.seen_columns)
         found = next((each for each in plan.metrics if each.name == metric), None)
         by = by or {}
         if found is None:
-            raise ConfigError(
-                f"the snapshots of {dataset} have no metric {metric!r}; they have {_names(plan.metrics)}"
-            )
+            names = ", ".join(each.name for each in plan.metrics)
+            raise ConfigError(f"the snapshots of {dataset} have no metric {metric!r}; they have {names}")
         if by and set(by) != set(plan.by):
             raise ConfigError(
                 f"{metric} of {dataset} is kept by {', '.join(plan.by) or 'nothing'}; give exactly these"
@@ -145,7 +144,7 @@ class Snapshots:
         with session(self.project, store.DOMAIN) as connection:
             there = {row["name"]: row for row in store.rows(connection, "metrics", dataset=dataset)}
         try:
-            plan = plan_of(known.definition, known.live.columns if known.live else known.columns)
+            plan = plan_of(known.definition, known.seen_columns)
         except ConfigError:  # what was remembered before stays readable
             return [
                 Metric(name=name, how=How(row["how"]), series=row["series"]) for name, row in there.items()
@@ -351,7 +350,7 @@ class Snapshots:
             return None
 
     def _datasets(self) -> "Datasets":
-        from dteg.datasets import Datasets
+        from dteg.datasets.service import Datasets
 
         return Datasets(self.project, self._clock)
 
@@ -368,10 +367,6 @@ def _is_same(old: Forecast, prepared: "Prepared") -> bool:
         len(prepared.slots),
     )
     return same and bool(old.points)
-
-
-def _names(metrics: Sequence[object]) -> str:
-    return ", ".join(getattr(each, "name", "") for each in metrics)
 
 
 def _aware(moment: datetime) -> datetime:

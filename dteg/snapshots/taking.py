@@ -11,8 +11,8 @@ from dteg.core.control import session
 from dteg.core.errors import ConfigError, ConflictError, InputError, Problem
 from dteg.core.identifiers import TableName
 from dteg.core.project import Project
-from dteg.datasets import Dataset, Datasets, Generation
-from dteg.datasets.models import GenerationStatus
+from dteg.datasets.models import Dataset, Generation, GenerationStatus
+from dteg.datasets.service import Datasets
 from dteg.datasets.spec import DatasetSpec
 from dteg.snapshots import row_snapshots, store
 from dteg.snapshots.metrics import MAX_SERIES, SnapshotPlan, plan_of

@@ -39,9 +39,8 @@ def read_page(
     if not table.linked:
         raise ConfigError(f"{table.full_name} of {table.source} cannot be read: {table.problem}")
     names = sql.SQL(", ").join(sql.Identifier(column.name) for column in table.columns)
-    relation = sql.Identifier(table.relation.schema_, table.relation.name)
     query = sql.SQL("SELECT {} FROM {}{} LIMIT {} OFFSET {}").format(
-        names, relation, _order(table), sql.Literal(limit + 1), sql.Literal(offset)
+        names, table.relation.identifier, _order(table), sql.Literal(limit + 1), sql.Literal(offset)
     )
     try:
         with connection.transaction(), connection.cursor() as cursor:

@@ -12,6 +12,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 import psycopg
 from psycopg import errors as pg_errors
@@ -21,12 +22,13 @@ from dteg.core.control import session
 from dteg.core.errors import ConfigError, EnvironmentProblemError
 from dteg.core.identifiers import MAX_IDENTIFIER_BYTES
 from dteg.core.postgres import error_for_state
+from dteg.core.queries import first_value
 from dteg.core.secrets import redact
-from dteg.sources.kinds import Link
+from dteg.sources.kinds import Link, kind_of
 from dteg.sources.models import Column, Probe, Progress, SourceTable, TableProblem
 from dteg.sources.relations import retire, sweep
 from dteg.sources.roles import BUILDER
-from dteg.sources.urls import ServerUrl
+from dteg.sources.urls import ServerUrl, parse_url
 
 Connection = psycopg.Connection[Any]
 EXACT = "exact_"
@@ -59,6 +61,10 @@ class FdwLinker(ABC):
     """What to install for it, for people."""
     protocol: ClassVar[str]
     """How the server is asked whether it lives."""
+    user_option: ClassVar[str] = "username"
+    """What the wrapper calls the user of a mapping."""
+    host_option: ClassVar[str] = "host"
+    """What it calls the host of a server."""
     guarded: ClassVar[bool] = True
     """Whether triggers have to keep people from writing, as the wrapper has no such option."""
     analyzed: ClassVar[bool] = False
@@ -66,25 +72,29 @@ class FdwLinker(ABC):
 
     # --- what a kind says --------------------------------------------------------------------------
 
-    @abstractmethod
     def server(self, link: Link) -> ServerUrl:
         """Return where the source is.
 
         Raises:
             ConfigError: The URL is wrong.
         """
+        kind = kind_of(link.kind)
+        return parse_url(link.url, kind.schemes, kind.url, urlsplit(kind.url).port or 0)
 
     @abstractmethod
     def server_options(self, link: Link) -> dict[str, str]:
         """Return the other options of the foreign server."""
 
-    @abstractmethod
     def address_options(self, link: Link) -> dict[str, str]:
         """Return those of the server's options that say where it is: at `link.address` if there is one."""
+        server = self.server(link)
+        host, port = link.address or (server.host, server.port)
+        return {self.host_option: host, "port": str(port)}
 
-    @abstractmethod
     def mapping_options(self, link: Link, *, is_superuser: bool) -> dict[str, str]:
-        """Return the options of the user mappings."""
+        """Return the options of the user mappings: who we are there."""
+        server = self.server(link)
+        return {self.user_option: server.user, "password": server.password}
 
     @abstractmethod
     def table_options(self, link: Link, table: SourceTable) -> dict[str, str]:
@@ -148,7 +158,7 @@ class FdwLinker(ABC):
         columns = sql.SQL(", ").join(self._column(link, column) for column in table.columns)
         parts = [
             sql.SQL("CREATE FOREIGN TABLE {} ({}) SERVER {} {}").format(
-                _identifier(table),
+                table.relation.identifier,
                 columns,
                 sql.Identifier(link.schema),
                 options_sql(self.table_options(link, table)),
@@ -157,14 +167,14 @@ class FdwLinker(ABC):
         if table.description:
             parts.append(
                 sql.SQL("COMMENT ON FOREIGN TABLE {} IS {}").format(
-                    _identifier(table), sql.Literal(table.description)
+                    table.relation.identifier, sql.Literal(table.description)
                 )
             )
         if self.guarded:
             guard = "CREATE TRIGGER {} BEFORE INSERT OR UPDATE OR DELETE{} ON {} EXECUTE FUNCTION _dteg.{}()"
             name = sql.Identifier(_READ_ONLY)
             more = sql.SQL(" OR TRUNCATE" if version >= TRUNCATE_TRIGGERS else "")
-            parts.append(sql.SQL(guard).format(name, more, _identifier(table), name))
+            parts.append(sql.SQL(guard).format(name, more, table.relation.identifier, name))
         return sql.SQL("; ").join(parts)
 
     def _column(self, link: Link, column: Column) -> sql.Composed:
@@ -196,7 +206,9 @@ class FdwLinker(ABC):
     ) -> None:
         """Change the options of a table that is otherwise as it should be: what reads it need not notice."""
         if changes := option_changes(_as_options(before), _as_options(after)):
-            statement = sql.SQL("ALTER FOREIGN TABLE {} OPTIONS ({})").format(_identifier(table), changes)
+            statement = sql.SQL("ALTER FOREIGN TABLE {} OPTIONS ({})").format(
+                table.relation.identifier, changes
+            )
             connection.execute(statement)
 
     def _make_server(self, link: Link, connection: Connection) -> None:
@@ -230,10 +242,7 @@ class FdwLinker(ABC):
         needed = {column.type for table in tables for column in table.columns if column.exact}
         for base in sorted(needed):
             name = domain_name(base)
-            row = connection.execute(
-                "SELECT to_regtype(%s) IS NULL", [f'"{link.schema}"."{name}"']
-            ).fetchone()
-            if row and row[0]:
+            if first_value(connection, "SELECT to_regtype(%s) IS NULL", [f'"{link.schema}"."{name}"']):
                 statement = sql.SQL("CREATE DOMAIN {} AS {}").format(
                     sql.Identifier(link.schema, name), type_sql(base)
                 )
@@ -371,7 +380,3 @@ def _as_options(stored: Sequence[str]) -> dict[str, str]:
 
 def _as_stored(options: Mapping[str, str]) -> list[str]:
     return [f"{name}={value}" for name, value in options.items()]
-
-
-def _identifier(table: SourceTable) -> sql.Identifier:
-    return sql.Identifier(table.relation.schema_, table.relation.name)

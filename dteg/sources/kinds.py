@@ -1,7 +1,8 @@
 """The kinds of sources, and how each is linked: add a kind here, and its class in a module of its own."""
 
 import importlib
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -10,8 +11,9 @@ from pydantic import Field
 
 from dteg.core.config import ConfigModel
 from dteg.core.durations import DurationText
-from dteg.core.errors import ConfigError
+from dteg.core.errors import ConfigError, DtegError
 from dteg.core.project import Project
+from dteg.core.secrets import redact
 from dteg.sources.models import Kind, Mode, Probe, Progress, SourceTable, TableProblem
 
 PROBE_TIMEOUT_S = 2.0
@@ -102,6 +104,17 @@ class Linker(Protocol):
     def unlink(self, link: Link, connection: psycopg.Connection[Any]) -> None:
         """Remove what `link_tables` made beside the schema, such as a server; the schema itself is dropped by the caller."""
         ...
+
+
+def probed(ask: Callable[[], str]) -> Probe:
+    """Return what came of asking a source whether it is there; `ask` returns what it calls itself."""
+    began, server, message = time.perf_counter(), "", ""
+    try:
+        server = ask()
+    except DtegError as error:
+        message = redact(str(error))
+    ms = round((time.perf_counter() - began) * 1000)
+    return Probe(ok=not message, ms=ms, server=server, message=message)
 
 
 class StagedOptions(ConfigModel):

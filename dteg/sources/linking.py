@@ -12,6 +12,7 @@ from psycopg import sql
 
 from dteg.core.errors import ConflictError
 from dteg.core.project import Project
+from dteg.core.queries import first_value
 from dteg.sources.fdw import FdwLinker
 from dteg.sources.kinds import Link, Linker
 from dteg.sources.models import Mode, Progress, SourceTable, TableProblem, schema_hash
@@ -156,8 +157,7 @@ def _with_results(
 
 
 def _is_there(connection: Connection, table: SourceTable) -> bool:
-    row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [table.relation.sql]).fetchone()
-    return bool(row and row[0])
+    return bool(first_value(connection, "SELECT to_regclass(%s) IS NOT NULL", [table.relation.sql]))
 
 
 def _analyze(connection: Connection, tables: Sequence[SourceTable]) -> None:
@@ -169,9 +169,8 @@ def _analyze(connection: Connection, tables: Sequence[SourceTable]) -> None:
             if left_ms <= 0:
                 break
             if table.linked:
-                name = sql.Identifier(table.relation.schema_, table.relation.name)
                 connection.execute(f"SET statement_timeout = {left_ms}".encode())
                 with contextlib.suppress(psycopg.Error):
-                    connection.execute(sql.SQL("ANALYZE {}").format(name))
+                    connection.execute(sql.SQL("ANALYZE {}").format(table.relation.identifier))
     finally:
         connection.execute("RESET statement_timeout")

@@ -5,14 +5,18 @@ import json
 from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
-from dteg.core.config import ConfigModel
+from dteg.core.config import ConfigModel, UnderscoredModel
 from dteg.core.identifiers import quote
 
+if TYPE_CHECKING:
+    from psycopg.sql import Identifier
+
 WAREHOUSE = "warehouse"
+DEFAULT_ROWS = 50
 MAX_ROWS = 1_000
 MAX_PATTERNS = 200
 Progress = Callable[[str, int, int], None]
@@ -62,15 +66,7 @@ def _not_ours(slug: str) -> str:
     return slug
 
 
-class _Named(ConfigModel):
-    """A model whose field `schema_` is `schema` in JSON: pydantic has a method of that name."""
-
-    model_config = ConfigDict(
-        alias_generator=lambda name: name.rstrip("_"), populate_by_name=True, serialize_by_alias=True
-    )
-
-
-class Relation(_Named):
+class Relation(UnderscoredModel):
     """A table, foreign table or view in the warehouse."""
 
     schema_: str = Field(description="Its schema.")
@@ -80,6 +76,13 @@ class Relation(_Named):
     def sql(self) -> str:
         """The quoted `"schema"."name"`."""
         return f"{quote(self.schema_)}.{quote(self.name)}"
+
+    @property
+    def identifier(self) -> "Identifier":
+        """The same as a part of a statement that psycopg puts together."""
+        from psycopg.sql import Identifier
+
+        return Identifier(self.schema_, self.name)
 
     def __str__(self) -> str:
         """Render as `schema.name`."""
@@ -102,7 +105,7 @@ class Column(ConfigModel):
     )
 
 
-class ForeignKey(_Named):
+class ForeignKey(UnderscoredModel):
     """Columns that refer to a table of the same source."""
 
     columns: list[str] = Field(description="Columns of this table.")
@@ -111,7 +114,7 @@ class ForeignKey(_Named):
     ref_columns: list[str] = Field(description="Its columns, in the same order.")
 
 
-class SourceTable(_Named):
+class SourceTable(UnderscoredModel):
     """One table of a source."""
 
     source: str = Field(description="Slug of the source.")

@@ -5,7 +5,6 @@ from typing import ClassVar
 from dteg.sources.described import DescribedLinker, RemoteColumn
 from dteg.sources.kinds import Link, MssqlOptions
 from dteg.sources.models import Column, SourceTable
-from dteg.sources.urls import ServerUrl, parse_url
 
 _TYPES = {
     "tinyint": "smallint", "smallint": "smallint", "int": "integer", "bigint": "bigint", "bit": "boolean",
@@ -41,33 +40,18 @@ class MssqlLinker(DescribedLinker):
     extension: ClassVar[str] = "tds_fdw"
     packages: ClassVar[str] = "Debian: postgresql-15-tds-fdw; the embedded server cannot have it"
     protocol: ClassVar[str] = "mssql"
+    host_option: ClassVar[str] = "servername"
     columns_query: ClassVar[str] = _COLUMNS_QUERY
     keys_query: ClassVar[str] = _KEYS_QUERY
-
-    def server(self, link: Link) -> ServerUrl:
-        """Return where it is."""
-        return parse_url(link.url, ("mssql",), "mssql://user:password@host:1433/database", 1433)
 
     def server_options(self, link: Link) -> dict[str, str]:
         """Return the options of the server."""
         options: MssqlOptions = link.options
-        server = self.server(link)
         return {
-            "database": server.database, "tds_version": options.tds_version,
+            "database": self.server(link).database, "tds_version": options.tds_version,
             # The messages of the server that are none of a person's business become notices otherwise.
             "msg_handler": "blackhole",
         }  # fmt: skip
-
-    def address_options(self, link: Link) -> dict[str, str]:
-        """Return where it is."""
-        server = self.server(link)
-        host, port = link.address or (server.host, server.port)
-        return {"servername": host, "port": str(port)}
-
-    def mapping_options(self, link: Link, *, is_superuser: bool) -> dict[str, str]:
-        """Return who we are there."""
-        server = self.server(link)
-        return {"username": server.user, "password": server.password}
 
     def table_options(self, link: Link, table: SourceTable) -> dict[str, str]:
         """Return which table it is."""

@@ -1,22 +1,20 @@
 """MySQL and MariaDB as sources: mysql_fdw, always through the relay, and what `information_schema` says."""
 
 import contextlib
-import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from dteg.core.errors import DtegError, MissingExtraError, PermanentError, TransientError
+from dteg.core.errors import MissingExtraError, PermanentError, TransientError
 from dteg.core.identifiers import MAX_IDENTIFIER_BYTES
 from dteg.core.secrets import redact
 from dteg.sources.fdw import FdwLinker, fewer_at_a_time
 from dteg.sources.information_schema import QUERIES, keys_of, quoted
-from dteg.sources.kinds import PROBE_TIMEOUT_S, Link, MysqlOptions
+from dteg.sources.kinds import PROBE_TIMEOUT_S, Link, MysqlOptions, probed
 from dteg.sources.models import Column, ForeignKey, Probe, Relation, SourceTable
 from dteg.sources.mysql_types import DATES, MappedType, is_text, longest_value, mapped_type
 from dteg.sources.patterns import matches
 from dteg.sources.relations import local_names
-from dteg.sources.urls import ServerUrl, parse_url
 
 if TYPE_CHECKING:
     import pymysql
@@ -34,11 +32,6 @@ class MysqlLinker(FdwLinker):
     packages: ClassVar[str] = "Debian: postgresql-15-mysql-fdw; the embedded server cannot have it"
     protocol: ClassVar[str] = "mysql"
 
-    def server(self, link: Link) -> ServerUrl:
-        """Return where it is."""
-        example = "mysql://user:password@host:3306/database"
-        return parse_url(link.url, ("mysql", "mariadb"), example, 3306)
-
     def server_options(self, link: Link) -> dict[str, str]:
         """Return the options of the server."""
         options: MysqlOptions = link.options
@@ -50,17 +43,6 @@ class MysqlLinker(FdwLinker):
             found["ssl_ca"] = options.tls_ca
         return found
 
-    def address_options(self, link: Link) -> dict[str, str]:
-        """Return where it is."""
-        server = self.server(link)
-        host, port = link.address or (server.host, server.port)
-        return {"host": host, "port": str(port)}
-
-    def mapping_options(self, link: Link, *, is_superuser: bool) -> dict[str, str]:
-        """Return who we are there."""
-        server = self.server(link)
-        return {"username": server.user, "password": server.password}
-
     def table_options(self, link: Link, table: SourceTable) -> dict[str, str]:
         """Return which table it is."""
         fewer = fewer_at_a_time(link.options.fetch_size, table.row_bytes)
@@ -68,15 +50,14 @@ class MysqlLinker(FdwLinker):
 
     def probe(self, link: Link, timeout_s: float = PROBE_TIMEOUT_S) -> Probe:
         """Log in and ask for the version."""
-        began = time.monotonic()
-        try:
+
+        def ask() -> str:
             with self.connected(link, timeout_s) as connection, connection.cursor() as cursor:
                 cursor.execute("SELECT VERSION()")
                 version = str((cursor.fetchone() or ("",))[0])
-        except DtegError as error:
-            return Probe(ok=False, ms=_ms(began), message=redact(str(error)))
-        name = "MariaDB" if "MariaDB" in version else "MySQL"
-        return Probe(ok=True, ms=_ms(began), server=f"{name} {version.partition('-')[0]}")
+            return f"{'MariaDB' if 'MariaDB' in version else 'MySQL'} {version.partition('-')[0]}"
+
+        return probed(ask)
 
     def introspect(self, link: Link) -> list[SourceTable]:
         """Read `information_schema`: four queries, however many tables, and one for each small table with dates."""
@@ -223,7 +204,3 @@ def _by_table(cursor: Any, query: str, database: str) -> dict[str, list[Any]]:
     for table, *rest in cursor.fetchall():
         found[table].append(rest)
     return found
-
-
-def _ms(began: float) -> int:
-    return round((time.monotonic() - began) * 1000)

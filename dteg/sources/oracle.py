@@ -6,7 +6,6 @@ from typing import ClassVar
 from dteg.sources.described import DescribedLinker, RemoteColumn
 from dteg.sources.kinds import Link, OracleOptions
 from dteg.sources.models import Column, SourceTable
-from dteg.sources.urls import ServerUrl, parse_url
 
 _TEXTS = frozenset({"CHAR", "NCHAR", "VARCHAR", "VARCHAR2", "NVARCHAR2", "CLOB", "NCLOB", "LONG"})
 _OTHERS = {
@@ -40,12 +39,9 @@ class OracleLinker(DescribedLinker):
         "oracle_fdw and Oracle's client have to be built on it; no distribution has them"
     )
     protocol: ClassVar[str] = "oracle"
+    user_option: ClassVar[str] = "user"
     columns_query: ClassVar[str] = _COLUMNS_QUERY
     keys_query: ClassVar[str] = _KEYS_QUERY
-
-    def server(self, link: Link) -> ServerUrl:
-        """Return where it is."""
-        return parse_url(link.url, ("oracle",), "oracle://user:password@host:1521/service", 1521)
 
     def server_options(self, link: Link) -> dict[str, str]:
         """Return the options of the server."""
@@ -56,11 +52,6 @@ class OracleLinker(DescribedLinker):
         server = self.server(link)
         host, port = link.address or (server.host, server.port)
         return {"dbserver": f"//{host}:{port}/{server.database}"}
-
-    def mapping_options(self, link: Link, *, is_superuser: bool) -> dict[str, str]:
-        """Return who we are there."""
-        server = self.server(link)
-        return {"user": server.user, "password": server.password}
 
     def table_options(self, link: Link, table: SourceTable) -> dict[str, str]:
         """Return which table it is; the wrapper itself refuses to write it."""

@@ -1,21 +1,19 @@
 """PostgreSQL as a source: postgres_fdw, and what its catalogue says of its tables."""
 
 import contextlib
-import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from dteg.core.errors import ConfigError, DtegError
+from dteg.core.errors import ConfigError
 from dteg.core.postgres import connect, translated
 from dteg.core.queries import load_queries
-from dteg.core.secrets import redact
 from dteg.sources.fdw import FdwLinker, fewer_at_a_time
-from dteg.sources.kinds import PROBE_TIMEOUT_S, Link, PostgresOptions
+from dteg.sources.kinds import PROBE_TIMEOUT_S, Link, PostgresOptions, probed
 from dteg.sources.models import Column, ForeignKey, Probe, Relation, SourceTable
 from dteg.sources.patterns import matches
 from dteg.sources.relations import local_names
@@ -103,13 +101,12 @@ class PostgresLinker(FdwLinker):
 
     def probe(self, link: Link, timeout_s: float = PROBE_TIMEOUT_S) -> Probe:
         """Log in and ask for the version."""
-        began = time.monotonic()
-        try:
+
+        def ask() -> str:
             with _connected(link.url, timeout_s) as connection:
-                server = _row(connection, "server")[0]
-        except DtegError as error:
-            return Probe(ok=False, ms=_ms(began), message=redact(str(error)))
-        return Probe(ok=True, ms=_ms(began), server=server)
+                return str(_row(connection, "server")[0])
+
+        return probed(ask)
 
     def introspect(self, link: Link) -> list[SourceTable]:
         """Read the catalogue: five queries, however many tables."""
@@ -154,11 +151,10 @@ def _table(
     problem = "" if found else "it has no columns" if may_read else _NO_RIGHT
     if as_text:
         problem = f"read as text, as their types exist only there: {', '.join(as_text)}"
-    primary = [list(names) for is_primary, names in keys if is_primary]
+    primary, unique = keys_of(keys)
     return SourceTable(
         source=link.slug, schema_=schema, name=name, relation=Relation(schema_=link.schema, name=local), columns=found,
-        primary_key=primary[0] if primary else [],
-        unique_keys=[list(names) for is_primary, names in keys if not is_primary],
+        primary_key=primary, unique_keys=unique,
         foreign_keys=foreign_keys(references),
         row_estimate=estimate, row_bytes=row_bytes, description=about, problem=problem,
     )  # fmt: skip
@@ -213,13 +209,16 @@ def by_table(connection: Connection, query: str, values: dict[str, Any]) -> dict
     return found
 
 
+def keys_of(rows: Iterable[tuple[bool, Sequence[str]]]) -> tuple[list[str], list[list[str]]]:
+    """Return the primary key and the other unique ones, given each with whether it is the primary."""
+    found = [(is_primary, list(names)) for is_primary, names in rows]
+    primary = next((names for is_primary, names in found if is_primary), [])
+    return primary, [names for is_primary, names in found if not is_primary]
+
+
 def foreign_keys(rows: list[Any]) -> list[ForeignKey]:
     """Return the references that the catalogue tells of."""
     return [
         ForeignKey(schema_=schema, table=table, columns=list(ours), ref_columns=list(theirs))
         for schema, table, ours, theirs in rows
     ]
-
-
-def _ms(began: float) -> int:
-    return round((time.monotonic() - began) * 1000)

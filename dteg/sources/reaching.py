@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import os
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -26,6 +27,13 @@ _LOST = (
     "lost connection", "gone away", "can't connect", "cannot connect", "failed to connect", "could not connect",
     "connection refused", "server closed the connection", "timed out", "timeout",
 )  # fmt: skip
+
+# What a wrapper adds that nobody but the warehouse knows: the relay's own port, and a guess about its end of the line.
+_INNER = re.compile(
+    r'connection to server at "127\.0\.0\.1", port \d+ failed: |\s*This probably means the server terminated'
+    r" abnormally\s+before or while processing the request\.?"
+)
+_SERVER = re.compile(r'"src_([a-z0-9_]+)"')
 
 Connection = psycopg.Connection[Any]
 
@@ -90,6 +98,11 @@ def is_unreachable(error: psycopg.Error) -> bool:
         return True
     message = (error.diag.message_primary or str(error)).lower()
     return error.sqlstate in _FDW_ERRORS and any(words in message for words in _LOST)
+
+
+def plain_failure(error: Exception) -> str:
+    """Say why a source was not reached, by its own name and without the port of the relay."""
+    return _SERVER.sub(r"\1", _INNER.sub("", str(error)))
 
 
 def has_relay(project: Project) -> bool:

@@ -8,6 +8,7 @@ import psycopg
 from psycopg import sql
 
 from dteg.core.identifiers import MAX_IDENTIFIER_BYTES
+from dteg.core.queries import first_value
 from dteg.sources.models import Relation, SourceTable
 
 RETIRED = "__retired_"
@@ -81,8 +82,7 @@ def users(connection: Connection, slug: str, schema: str) -> dict[str, list[str]
         schema: Its schema in the warehouse.
     """
     found: dict[str, list[str]] = {}
-    row = connection.execute("SELECT to_regclass('_dteg.dataset_dependencies') IS NOT NULL").fetchone()
-    if row and row[0]:
+    if first_value(connection, "SELECT to_regclass('_dteg.dataset_dependencies') IS NOT NULL"):
         rows = connection.execute(_DEPENDENCIES, [f"{slug}/"]).fetchall()
         for name, dataset in rows:
             found.setdefault(name.partition("/")[2], []).append(dataset)
@@ -112,12 +112,11 @@ def retire(connection: Connection, relation: Relation) -> None:
     if row is None:
         return
     kind = sql.SQL(_KINDS[row[0]])
-    identifier = sql.Identifier(relation.schema_, relation.name)
     if not readers(connection, relation.schema_, relation.name):
-        connection.execute(sql.SQL("DROP {} {}").format(kind, identifier))
+        connection.execute(sql.SQL("DROP {} {}").format(kind, relation.identifier))
         return
     aside = sql.Identifier(_free_name(connection, relation))
-    connection.execute(sql.SQL("ALTER {} {} RENAME TO {}").format(kind, identifier, aside))
+    connection.execute(sql.SQL("ALTER {} {} RENAME TO {}").format(kind, relation.identifier, aside))
 
 
 def sweep(connection: Connection, schema: str, keep: Iterable[SourceTable] = ()) -> list[str]:

@@ -1,6 +1,7 @@
 """Sources of a studio, over HTTP: the same methods as `Sources`."""
 
 from dteg.sources.models import (
+    DEFAULT_ROWS,
     LinkReport,
     NewSource,
     Probe,
@@ -10,7 +11,6 @@ from dteg.sources.models import (
     SourceTable,
     TableDrift,
 )
-from dteg.sources.operations import DEFAULT_ROWS
 from dteg.studio_client import StudioClient, quoted
 
 

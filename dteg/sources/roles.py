@@ -14,7 +14,7 @@ from psycopg import errors as pg_errors
 from psycopg import sql
 
 from dteg.core.errors import EnvironmentProblemError
-from dteg.core.queries import load_queries
+from dteg.core.queries import first_value, load_queries
 
 BUILDER = "dteg_builder"
 READER = "dteg_reader"
@@ -68,31 +68,28 @@ def open_schema(connection: Connection, schema: str) -> None:
 
 
 def _missing(connection: Connection) -> bool:
-    row = connection.execute(_QUERIES["missing"].encode()).fetchone()
-    return bool(row and row[0])
+    return bool(first_value(connection, _QUERIES["missing"]))
 
 
 def _make_roles(connection: Connection) -> None:
     for role in (BUILDER, READER):
         name = sql.Identifier(role)
-        row = connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = %s", [role]).fetchone()
-        if row and row[0]:
+        is_superuser = first_value(connection, "SELECT rolsuper FROM pg_roles WHERE rolname = %s", [role])
+        if is_superuser:
             raise EnvironmentProblemError(
                 f"the role {role} is a superuser; it must not be: ALTER ROLE {role} NOSUPERUSER"
             )
-        if row is None:
+        if is_superuser is None:
             taken = (pg_errors.DuplicateObject, pg_errors.UniqueViolation)  # roles are of the server: another
             with contextlib.suppress(*taken), connection.transaction():  # database's session was faster
                 connection.execute(sql.SQL(_MAKE).format(name))
-        row = connection.execute("SELECT pg_has_role(current_user, %s, 'USAGE')", [role]).fetchone()
-        if not (row and row[0]):
+        if not first_value(connection, "SELECT pg_has_role(current_user, %s, 'USAGE')", [role]):
             connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(name))
 
 
 def _make_schemas(connection: Connection) -> None:
     for schema in SCHEMAS:
-        row = connection.execute("SELECT to_regnamespace(%s) IS NULL", [schema]).fetchone()
-        if row and row[0]:
+        if first_value(connection, "SELECT to_regnamespace(%s) IS NULL", [schema]):
             connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
     connection.execute(_QUERIES["rights"].encode())
 

@@ -20,6 +20,7 @@ from dteg.core.errors import (
 from dteg.core.liveness import WatchedConnection
 from dteg.core.postgres import connect, translate, translated
 from dteg.core.project import Project
+from dteg.core.queries import first_value
 from dteg.core.suggest import did_you_mean
 from dteg.sources import store
 from dteg.sources.definitions import Definitions
@@ -27,6 +28,7 @@ from dteg.sources.drift import drift
 from dteg.sources.kinds import Link, Linker, kind_of
 from dteg.sources.linking import Linking
 from dteg.sources.models import (
+    DEFAULT_ROWS,
     WAREHOUSE,
     LinkReport,
     Mode,
@@ -39,8 +41,7 @@ from dteg.sources.models import (
     State,
     TableDrift,
 )
-from dteg.sources.operations import DEFAULT_ROWS
-from dteg.sources.reaching import Reaching, is_unreachable
+from dteg.sources.reaching import Reaching, is_unreachable, plain_failure
 from dteg.sources.relations import users
 from dteg.sources.restaging import copy_again
 from dteg.sources.roles import ensure_roles
@@ -99,7 +100,7 @@ class Sources:
         linker = self._linker(source)
         probe = linker.probe(link)
         if not probe.ok:
-            raise TransientError(f"{new.slug} does not answer: {probe.message}", component=DOMAIN)
+            raise TransientError(f"source {new.slug} does not answer: {probe.message}", component=DOMAIN)
         with session(self.project, DOMAIN) as connection, store.working(connection, new.slug):
             self._definitions.save(connection, source, secrets)
             try:
@@ -267,7 +268,7 @@ class Sources:
             except psycopg.Error as error:
                 if slug == WAREHOUSE or not is_unreachable(error):
                     raise
-                message = f"source {slug} did not answer: {translate(error, DOMAIN)}"
+                message = f"source {slug} did not answer: {plain_failure(translate(error, DOMAIN))}"
                 self._failed(slug, message)
                 raise TransientError(message, component=DOMAIN) from None
 
@@ -421,8 +422,7 @@ class Sources:
     def _probe_warehouse(self) -> Probe:
         began = time.monotonic()
         with session(self.project) as connection:
-            row = connection.execute("SELECT current_setting('server_version')").fetchone()
-        version = str(row[0]).split(" ", maxsplit=1)[0] if row else ""
+            version = first_value(connection, "SELECT current_setting('server_version')").split(" ")[0]
         return Probe(ok=True, ms=round((time.monotonic() - began) * 1000), server=f"PostgreSQL {version}")
 
     @contextlib.contextmanager

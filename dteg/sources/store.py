@@ -9,6 +9,7 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from dteg.core.control import try_lock, unlock
 from dteg.core.errors import ConflictError
 from dteg.sources.models import Relation, Source, SourceTable, State
 
@@ -137,14 +138,13 @@ def working(connection: Connection, slug: str) -> Iterator[None]:
         ConflictError: Somebody does.
     """
     name = f"dteg source {slug}"
-    row = connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [name]).fetchone()
-    if not (row and row[0]):
+    if not try_lock(connection, name):
         raise ConflictError(f"source {slug} is just being changed by somebody else; try again")
     try:
         yield
     finally:
         if not connection.closed:
-            connection.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", [name])
+            unlock(connection, name)
 
 
 def delete(connection: Connection, slug: str) -> None:

@@ -4,20 +4,18 @@ The key is made on first use in the user's configuration folder, or is what `DTE
 the warehouse but not the key learns no password.
 """
 
-import hashlib
 import json
 import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
 from dteg.core.errors import ConfigError
 from dteg.core.places import config_dir
-from dteg.core.sealing import decode_key, read_private, write_key
+from dteg.core.sealing import decode_key, key_id, read_private, seal, unseal, write_key
 from dteg.core.secrets import resolve
 
 KEY_VARIABLE = "DTEG_SOURCES_KEY"
-_NONCE_BYTES = 12
+PURPOSE = "sources"
 
 
 class Vault:
@@ -37,33 +35,26 @@ class Vault:
 
     def seal(self, slug: str, values: Mapping[str, str]) -> tuple[bytes, str]:
         """Encrypt texts by name; return them and the id of the key. What is sealed for one source opens for no other."""
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
         key = self._key(make=True)
-        nonce = secrets.token_bytes(_NONCE_BYTES)
         text = json.dumps(dict(values), ensure_ascii=False).encode()
-        return nonce + AESGCM(key).encrypt(nonce, text, _bound_to(slug)), _key_id(key)
+        return seal(key, text, _bound_to(slug)), key_id(key, PURPOSE)
 
-    def open(self, slug: str, sealed: bytes, key_id: str) -> dict[str, str]:
-        """Return what was sealed.
+    def open(self, slug: str, sealed: bytes, needed: str) -> dict[str, str]:
+        """Return what was sealed with the key of the id `needed`.
 
         Raises:
             ConfigError: The key is not here, is another one, or what was sealed has been altered.
         """
-        from cryptography.exceptions import InvalidTag
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
         again = f"or add it again with its URL: dteg source add {slug} --replace"
         key = self._key(make=False)
-        if _key_id(key) != key_id:
+        if key_id(key, PURPOSE) != needed:
             raise ConfigError(
-                f"the password of source {slug} is sealed with the key {key_id}; put that key into {self.key_file} or"
+                f"the password of source {slug} is sealed with the key {needed}; put that key into {self.key_file} or"
                 f" {KEY_VARIABLE}, {again}"
             )
-        try:
-            text = AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _bound_to(slug))
-        except InvalidTag:
-            raise ConfigError(f"the sealed password of source {slug} was altered; {again}") from None
+        text = unseal(key, sealed, _bound_to(slug))
+        if text is None:
+            raise ConfigError(f"the sealed password of source {slug} was altered; {again}")
         opened: dict[str, str] = json.loads(text)
         return opened
 
@@ -84,7 +75,3 @@ class Vault:
 
 def _bound_to(slug: str) -> bytes:
     return b"dteg source\0" + slug.encode()
-
-
-def _key_id(key: bytes) -> str:
-    return hashlib.sha256(b"dteg sources key\0" + key).hexdigest()[:16]

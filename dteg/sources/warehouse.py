@@ -6,10 +6,10 @@ from typing import Any
 
 import psycopg
 
-from dteg.core.queries import load_queries
+from dteg.core.queries import first_value, load_queries
 from dteg.sources.models import WAREHOUSE, Column, Kind, Mode, Relation, Source, SourceTable, schema_hash
 from dteg.sources.postgres import QUERIES as POSTGRES
-from dteg.sources.postgres import by_table, foreign_keys
+from dteg.sources.postgres import by_table, foreign_keys, keys_of
 
 _QUERIES = load_queries(Path(__file__).with_name("warehouse.sql"))
 
@@ -18,22 +18,15 @@ Connection = psycopg.Connection[Any]
 
 def warehouse_source(connection: Connection) -> Source:
     """Return what is said of it as a source."""
-    row = connection.execute(_QUERIES["count"].encode()).fetchone()
-    count = int(row[0]) if row else 0
+    count = first_value(connection, _QUERIES["count"])
     return Source(
         slug=WAREHOUSE, kind=Kind.WAREHOUSE, mode=Mode.LOCAL, title="Tables of the warehouse", tables=count
     )
 
 
-def warehouse_tables(connection: Connection, schema: str = "", name: str = "") -> list[SourceTable]:
-    """Return its tables.
-
-    Args:
-        connection: To the warehouse.
-        schema: Only of this schema; all if empty.
-        name: Only this table; all if empty.
-    """
-    rows = connection.execute(_QUERIES["tables"].encode(), {"schema": schema, "name": name}).fetchall()
+def warehouse_tables(connection: Connection) -> list[SourceTable]:
+    """Return its tables."""
+    rows = connection.execute(_QUERIES["tables"].encode()).fetchall()
     oids = {"oids": [row[0] for row in rows]}
     columns = by_table(connection, _QUERIES["columns"], oids)
     keys = by_table(connection, POSTGRES["keys"], oids)
@@ -44,15 +37,14 @@ def warehouse_tables(connection: Connection, schema: str = "", name: str = "") -
 
 def _table(row: Any, columns: list[Any], keys: list[Any], references: list[Any], at: datetime) -> SourceTable:
     _, schema, name, estimate, about = row
-    primary = [list(names) for is_primary, names in keys if is_primary]
+    primary, unique = keys_of(keys)
     table = SourceTable(
         source=WAREHOUSE, schema_=schema, name=name, relation=Relation(schema_=schema, name=name),
         columns=[
             Column(name=column, type=type_, remote_type=type_, nullable=not not_null, description=said)
             for column, type_, not_null, said in columns
         ],
-        primary_key=primary[0] if primary else [],
-        unique_keys=[list(names) for is_primary, names in keys if not is_primary],
+        primary_key=primary, unique_keys=unique,
         foreign_keys=foreign_keys(references), row_estimate=estimate, description=about, linked=True,
         introspected_at=at,
     )  # fmt: skip

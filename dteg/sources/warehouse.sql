@@ -5,7 +5,6 @@ SELECT c.oid::int8, n.nspname, c.relname, CASE WHEN c.reltuples >= 0 AND c.relki
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
   AND n.nspname !~ '^(pg_|src_)' AND n.nspname NOT IN ('information_schema', '_dteg', 'ds_cache', 'ds', 'dict')
-  AND (%(schema)s = '' OR n.nspname = %(schema)s) AND (%(name)s = '' OR c.relname = %(name)s)
 ORDER BY n.nspname, c.relname
 
 -- name: count

@@ -190,7 +190,10 @@ def _be_brief(connection: Connection, *, exact: bool) -> None:
 def _summary(connection: Connection, row: tuple[Any, ...], *, exact: bool) -> TableSummary:
     schema, name, letter, total, size, columns, estimate, comment = row
     kind = _KINDS[letter]
-    rows, is_exact = count(connection, sql.Identifier(schema, name), kind, size, estimate, exact=exact)
+    # To estimate a foreign table its server is asked: a list of hundreds would wait for each, and for a dead one in vain.
+    rows, is_exact = (estimate if estimate >= 0 else None), False
+    if exact or kind != "foreign table":
+        rows, is_exact = count(connection, sql.Identifier(schema, name), kind, size, estimate, exact=exact)
     return TableSummary(
         table=f"{schema}.{name}", kind=kind, rows=rows, rows_are_exact=is_exact, bytes=total, column_count=columns,
         comment=comment,

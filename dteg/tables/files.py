@@ -44,9 +44,12 @@ def write_file(path: Path, parts: Iterator[bytes], *, overwrite: bool) -> int:
     Raises:
         ConfigError: It is there already, or cannot be written there.
     """
-    if path.exists() and not overwrite:
+    is_device = path.is_absolute() and path.parts[1:2] in (("dev",), ("proc",))  # /dev/stdout may be a file
+    if is_device or (path.exists() and not (path.is_file() or path.is_dir())):
+        raise ConfigError(f"{path} is no file but a device or a pipe; write -o -, and send that on: > or |")
+    if path.is_file() and not overwrite:
         raise ConfigError(f"{path} is there already; add --overwrite, or name another file with -o")
-    partial = path.with_name(f"{path.name}.partial")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")  # of this process: two may write at once
     try:
         with _writable(path, partial) as file:
             for part in parts:

@@ -5,6 +5,7 @@ in the database has changed.
 """
 
 import contextlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,12 +16,14 @@ from pydantic import ValidationError
 from dteg.core.errors import ConfigError, ConflictError, DtegError, NotFoundError, Problem
 from dteg.core.identifiers import TableName
 from dteg.core.project import Project
+from dteg.core.suggest import did_you_mean
 from dteg.pipelines.listener import Listener
 from dteg.tables.delimiters import delimiter_of
 from dteg.tables.models import Column, CreatedTable, CreateRequest, Mode, Preview
 
 if TYPE_CHECKING:
     import psycopg
+    from pydantic_core import ErrorDetails
 
     from dteg.connectors.base import ConnectorConfig, Disposition, Extractor
     from dteg.connectors.discovery import Component, Components
@@ -230,7 +233,8 @@ def extractor_of(
     try:
         config = component.config_model.model_validate(settings)
     except ValidationError as error:
-        raise ConfigError([_problem(each, source.path) for each in error.errors()]) from None
+        known = set(component.config_model.model_fields)
+        raise ConfigError([_problem(each, source.path, known) for each in error.errors()]) from None
     if (delimiter := _other_delimiter(config, request, source)) is not None:
         config = config.model_copy(update={"delimiter": delimiter})
     return component, config
@@ -242,12 +246,14 @@ def _other_delimiter(config: Any, request: CreateRequest, source: Source) -> str
     return delimiter_of(source.folder / source.path, config.encoding)
 
 
-def _problem(error: Any, path: str) -> Problem:
-    message = str(error["msg"]).removeprefix("Value error, ")
+def _problem(error: "ErrorDetails", path: str, known: set[str]) -> Problem:
+    from dteg.core.wording import plain_message
+
     key = ".".join(str(part) for part in error["loc"])
-    if error["type"] == "extra_forbidden":
-        message = "there is no such setting for reading files"
-    return Problem(message, path=key, file=path)
+    if error["type"] != "extra_forbidden":
+        return Problem(plain_message(error, error["input"]), path=key, file=path)
+    near = did_you_mean(key, known) or f"there are: {', '.join(sorted(known))}"
+    return Problem(f"there is no such setting for reading files; {near}", path=key, file=path)
 
 
 def _look(project: Project, target: TableName, mode: Mode) -> bool:
@@ -286,7 +292,9 @@ def _explained(target: TableName) -> Iterator[None]:
     except ConfigError as error:
         raise ConfigError(
             [
-                replace(each, message=each.message.replace(" (processor rename)", " in the file"))
+                replace(
+                    each, message=re.sub(r" on the way \(processor rename\).*", " in the file", each.message)
+                )
                 for each in error.problems
             ]
         ) from None

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from dteg.core.errors import ConfigError, Problem
+from dteg.core.wording import plain_message
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -19,8 +20,7 @@ def checked(model: type[ModelT], **values: Any) -> ModelT:
         return model.model_validate(values)
     except ValidationError as error:
         problems = [
-            Problem(each["msg"].removeprefix("Value error, "), path=".".join(map(str, each["loc"])))
-            for each in error.errors()
+            Problem(plain_message(each), path=".".join(map(str, each["loc"]))) for each in error.errors()
         ]
         raise ConfigError(problems) from None
 

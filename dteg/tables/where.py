@@ -23,8 +23,8 @@ from typing import Any
 from psycopg import sql
 
 from dteg.core.errors import ConfigError
+from dteg.core.lexing import Token, TokenReader, split
 from dteg.core.suggest import did_you_mean
-from dteg.core.tokens import Token
 from dteg.tables.models import NUMBER_TYPES
 
 MAX_DEPTH = 50
@@ -76,11 +76,14 @@ def parse_where(text: str, types: Mapping[str, str], table: str) -> Condition:
     return _Parser(text, types, table).parse()
 
 
-class _Parser:
+class _Parser(TokenReader):
     def __init__(self, text: str, types: Mapping[str, str], table: str) -> None:
         self._text, self._types, self._table = text, types, table
-        self._tokens = self._split()
-        self._next = 0
+        super().__init__(split(text, _TOKEN, MAX_DIGITS, self._wrong))
+        if len(self._tokens) > MAX_PARTS + 1:
+            raise self._wrong(f"more than {MAX_PARTS:,} words and signs", self._tokens[MAX_PARTS])
+        if len(self._tokens) == 1:
+            raise self._wrong("there is no condition", Token("end", "", 1))
         self._values: list[Any] = []
         self._literals: list[tuple[str, int]] = []
 
@@ -90,66 +93,25 @@ class _Parser:
             raise self._wrong(f"unexpected {rest.text!r}; join conditions with and / or", rest)
         return Condition(found, self._values, self._literals)
 
-    def _split(self) -> list[Token]:
-        tokens: list[Token] = []
-        at = 0
-        end = len(self._text.rstrip())
-        while at < end:
-            match = _TOKEN.match(self._text, at)
-            if match is None or "\0" in match[0]:
-                start = at + len(self._text[at:]) - len(self._text[at:].lstrip())
-                odd = self._text[start]
-                raise self._wrong_at(
-                    {"'": "the quote is never closed", '"': "the quote is never closed"}.get(
-                        odd, f"{odd!r} means nothing here"
-                    ),
-                    start + 1,
-                )
-            kind = str(match.lastgroup)
-            if kind == "number" and len(match[kind]) > MAX_DIGITS:
-                raise self._wrong_at(f"a number of more than {MAX_DIGITS} characters", match.start(kind) + 1)
-            tokens.append(Token(kind, match[kind], match.start(kind) + 1))
-            at = match.end()
-            if len(tokens) > MAX_PARTS:
-                raise self._wrong_at(f"more than {MAX_PARTS:,} words and signs", at)
-        if not tokens:
-            raise self._wrong_at("there is no condition", 1)
-        return [*tokens, Token("end", "", end + 1)]
-
-    def _peek(self) -> Token:
-        return self._tokens[self._next]
-
-    def _take(self) -> Token:
-        token = self._tokens[self._next]
-        self._next += token.kind != "end"
-        return token
-
-    def _takes(self, *words: str) -> bool:
-        if self._peek().is_word(*words):
-            self._next += 1
-            return True
-        return False
-
     def _or(self, depth: int) -> sql.Composable:
         if depth > MAX_DEPTH:
             raise self._wrong(f"more than {MAX_DEPTH} brackets in one another", self._peek())
         parts = [self._and(depth)]
-        while self._takes("or"):
+        while self._takes_word("or"):
             parts.append(self._and(depth))
         return parts[0] if len(parts) == 1 else sql.SQL("({})").format(sql.SQL(" OR ").join(parts))
 
     def _and(self, depth: int) -> sql.Composable:
         parts = [self._not(depth)]
-        while self._takes("and"):
+        while self._takes_word("and"):
             parts.append(self._not(depth))
         return parts[0] if len(parts) == 1 else sql.SQL("({})").format(sql.SQL(" AND ").join(parts))
 
     def _not(self, depth: int) -> sql.Composable:
         negations = 0
-        while self._takes("not"):
+        while self._takes_word("not"):
             negations += 1
-        if self._peek().text == "(" and self._peek().kind == "sign":
-            self._take()
+        if self._takes_sign("("):
             inner = self._or(depth + 1)
             self._expect(")")
         else:
@@ -163,8 +125,8 @@ class _Parser:
         if token.kind == "sign" and token.text in _SIGNS:
             return sql.SQL("({} {} {})").format(column, sql.SQL(_SIGNS[token.text]), self._operand(name))
         if token.is_word("is"):
-            no = "NOT " if self._takes("not") else ""
-            if not self._takes("null"):
+            no = "NOT " if self._takes_word("not") else ""
+            if not self._takes_word("null"):
                 raise self._wrong("after is comes null or not null", self._peek())
             return sql.SQL(f"({{}} IS {no}NULL)").format(column)
         return self._membership(name, token)
@@ -178,7 +140,7 @@ class _Parser:
             return sql.SQL(f"({{}} {no}IN ({{}}))").format(column, sql.SQL(", ").join(self._list(name)))
         if token.is_word("between"):
             low = self._value(self._take(), name)
-            if not self._takes("and"):
+            if not self._takes_word("and"):
                 raise self._wrong("between takes two values with and between them", self._peek())
             return sql.SQL(f"({{}} {no}BETWEEN {{}} AND {{}})").format(
                 column, low, self._value(self._take(), name)
@@ -189,7 +151,7 @@ class _Parser:
                 raise self._wrong("after like comes a text in single quotes", pattern)
             word = _PATTERNS[token.text.lower()]
             return sql.SQL(f"({{}}::text {no}{word} {{}})").format(
-                column, self._bound(_unquoted(pattern.text), pattern)
+                column, self._bound(pattern.unquoted, pattern)
             )
         raise self._wrong(
             f"after {name} comes =, !=, <, <=, >, >=, in, like, ilike, between or is" + _found(token), token
@@ -198,8 +160,7 @@ class _Parser:
     def _list(self, column: str) -> list[sql.Composable]:
         self._expect("(")
         items = [self._value(self._take(), column)]
-        while self._peek().text == ",":
-            self._take()
+        while self._takes_sign(","):
             items.append(self._value(self._take(), column))
         self._expect(")")
         return items
@@ -218,7 +179,7 @@ class _Parser:
     def _column(self, token: Token) -> str:
         if token.kind not in ("name", "word") or (token.kind == "word" and token.text.lower() in _WORDS):
             raise self._wrong("here comes the name of a column" + _found(token), token)
-        name = token.text[1:-1].replace('""', '"') if token.kind == "name" else token.text
+        name = token.unquoted
         if name not in self._types:
             near = did_you_mean(name, self._types) or f"there are: {', '.join(self._types)}"
             raise self._wrong(f"{self._table} has no column {name!r}; {near}", token)
@@ -227,7 +188,7 @@ class _Parser:
     def _value(self, token: Token, column: str) -> sql.Composable:
         """Bind a value; a number stays one only beside a column of numbers."""
         if token.kind == "text":
-            return self._bound(_unquoted(token.text), token)
+            return self._bound(token.unquoted, token)
         if token.kind == "number":
             is_number = self._types[column].split("(")[0] in NUMBER_TYPES
             return self._bound(_number(token.text) if is_number else token.text, token)
@@ -248,18 +209,11 @@ class _Parser:
             raise self._wrong(f"here comes {sign}" + _found(token), token)
 
     def _wrong(self, message: str, token: Token) -> ConfigError:
-        return self._wrong_at(message, token.at)
-
-    def _wrong_at(self, message: str, at: int) -> ConfigError:
-        return ConfigError(f"where: {message} (at character {at} of {_shortened(self._text)!r})")
+        return ConfigError(f"where: {message} (at character {token.at} of {_shortened(self._text)!r})")
 
 
 def _found(token: Token) -> str:
     return ", but it ends" if token.kind == "end" else f", not {token.text!r}"
-
-
-def _unquoted(text: str) -> str:
-    return text[1:-1].replace("''", "'")
 
 
 def _number(text: str) -> int | Decimal:

@@ -1,13 +1,9 @@
 """What a group has done, as plain data: for adapters without a database that could keep it row by row."""
 
-import re
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from dteg.core.errors import ConfigError
-from dteg.topics.models import Outcome, TopicSettings
-
-_ACK_ID = re.compile(r"([0-9]{1,18})\.([0-9]{1,18})")
+from dteg.topics.models import Outcome, TopicSettings, parse_ack_id
 
 
 @dataclass(slots=True)
@@ -101,11 +97,9 @@ class GroupState:
         Raises:
             ConfigError: Nobody was given such a name.
         """
-        match = _ACK_ID.fullmatch(ack_id)
-        if match is None:
-            raise ConfigError(f"{ack_id[:50]!r} is no ack_id; take the one of the delivery")
-        lease = self.leases.get(int(match[1]))
-        return int(match[1]) if lease is not None and int(match[2]) == lease.number > 0 else None
+        offset, number = parse_ack_id(ack_id)
+        lease = self.leases.get(offset)
+        return offset if lease is not None and number == lease.number > 0 else None
 
     def fail(self, offset: int, now: float, retry_in_s: float | None, settings: TopicSettings) -> Outcome:
         """Say that a leased message could not be handled; a dead one keeps its lease for who buries it."""

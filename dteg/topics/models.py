@@ -12,6 +12,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, TypeAdapter, Validati
 
 from dteg.core.config import ConfigModel
 from dteg.core.errors import ConfigError, Problem
+from dteg.core.wording import plain_message
 
 NAME_PATTERN = r"^[a-z][a-z0-9_]*([.-][a-z0-9_]+)*$"
 GROUP_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
@@ -24,6 +25,7 @@ MAX_BATCH = 10_000
 # Headers become environment variables and lines of other protocols: no control characters in either part.
 _HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_ACK_ID = re.compile(r"([0-9]{1,18})\.([0-9]{1,18})")
 
 Payload = bytes | str | Mapping[str, Any] | Sequence[Any]
 Encoding = Literal["text", "base64"]
@@ -301,9 +303,21 @@ def problems_of(error: ValidationError) -> ConfigError:
     return ConfigError(
         [
             Problem(
-                each["msg"].removeprefix("Value error, "),
+                plain_message(each),
                 path=".".join(str(part) for part in each["loc"]),
             )
-            for each in error.errors(include_url=False, include_input=False, include_context=False)
+            for each in error.errors(include_url=False, include_input=False)
         ]
     )
+
+
+def parse_ack_id(ack_id: str) -> tuple[int, int]:
+    """Return the offset and the lease that name a delivery.
+
+    Raises:
+        ConfigError: Nobody was given such a name.
+    """
+    match = _ACK_ID.fullmatch(ack_id)
+    if match is None:
+        raise ConfigError(f"{ack_id[:50]!r} is no ack_id; take the one of the delivery")
+    return int(match[1]), int(match[2])

@@ -49,7 +49,7 @@ async def create_topic(session: Session, name: str, settings: TopicSettings) -> 
     try:
         await session.state.create(topic_key(name), document_of(settings))
     except nats.js.errors.KeyWrongLastSequenceError:
-        raise ConflictError(f"topic {name} exists") from None
+        raise ConflictError(f"there is a topic {name} already; see: dteg topic show {name}") from None
     await session.stream.add_stream(config)
     dead = api.StreamConfig(name=dead_stream_of(name), subjects=[dead_subject_of(name)])
     await session.stream.add_stream(dead)

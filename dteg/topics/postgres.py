@@ -25,6 +25,7 @@ from dteg.topics.models import (
     Topic,
     TopicSettings,
     group_name,
+    parse_ack_id,
     topic_name,
 )
 from dteg.topics.records import (
@@ -37,7 +38,6 @@ from dteg.topics.records import (
     group_id_of,
     json_text,
     no_topic,
-    parse_ack_id,
     place_of,
     rows,
     run,
@@ -81,7 +81,7 @@ class PostgresTopics(Topics):
                     )  # fmt: skip
                     run(connection, "CREATE SEQUENCE _dteg.topic_wakes_" + str(int(made[0][0])), [])
             except pg_errors.UniqueViolation:
-                raise ConflictError(f"topic {name} exists") from None
+                raise ConflictError(f"there is a topic {name} already; see: dteg topic show {name}") from None
         return self.topic(name)
 
     def change(self, name: str, settings: TopicSettings) -> Topic:

@@ -1,7 +1,6 @@
 """Rows of the topics' tables, and the models they become."""
 
 import json
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -10,12 +9,11 @@ from typing import Any
 import psycopg
 from psycopg.rows import TupleRow, tuple_row
 
-from dteg.core.errors import ConfigError, NotFoundError
+from dteg.core.errors import NotFoundError
 from dteg.core.queries import load_queries
 from dteg.topics.models import DeadLetter, Delivery, Group, Message, Start, Topic, TopicSettings, encoded
 
 SQL = load_queries(Path(__file__).parent / "queries.sql")
-_ACK_ID = re.compile(r"([0-9]{1,18})\.([0-9]{1,18})")
 
 
 def rows(connection: psycopg.Connection[Any], query: str, parameters: list[Any]) -> list[TupleRow]:
@@ -71,18 +69,6 @@ def place_of(connection: psycopg.Connection[Any], topic_id: int, start: Start) -
         later = rows(connection, SQL["place_of_time"], [topic_id, start])[0][0]
         return following if later is None else int(later)
     return first if start == "earliest" else max(first, min(int(start), 2**62))
-
-
-def parse_ack_id(ack_id: str) -> tuple[int, int]:
-    """Return the offset and the lease that name a delivery.
-
-    Raises:
-        ConfigError: Nobody was given such a name.
-    """
-    match = _ACK_ID.fullmatch(ack_id)
-    if match is None:
-        raise ConfigError(f"{ack_id[:50]!r} is no ack_id; take the one of the delivery")
-    return int(match[1]), int(match[2])
 
 
 def as_topic(row: TupleRow) -> Topic:

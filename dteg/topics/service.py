@@ -37,7 +37,6 @@ from dteg.topics.models import (
 
 URL_VARIABLE = "DTEG_TOPICS_URL"
 LEASE_S = 30.0
-__all__ = ["LEASE_S", "URL_VARIABLE", "Topics"]
 
 
 class Topics(ABC):

@@ -19,6 +19,7 @@ from pydantic import Field
 from dteg.core.errors import DtegError
 from dteg.core.project import Project
 from dteg.cron.names import CRON_TAG, MESSAGE_TAG, schedule_name
+from orchestration.lib.building import ProjectComponent, running_sensor
 from orchestration.lib.user_checks import RESULTS
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ _TYPES = (
 )
 
 
-class AlertsSensors(dg.Component, dg.Resolvable, dg.Model):
+class AlertsSensors(ProjectComponent):
     """Reports runs, checks, freshness and failed ticks to alerts, and delivers what waits.
 
     Example:
@@ -51,16 +52,11 @@ class AlertsSensors(dg.Component, dg.Resolvable, dg.Model):
         ```
     """
 
-    every_s: int = Field(30, ge=5, description="Seconds between two looks.", examples=[30])
+    about = "Sensors that report what happens in Dagster to alerts, and deliver them."
+    tags = ("operations",)
+    makes = ("sensor",)
 
-    @classmethod
-    def get_spec(cls) -> dg.ComponentTypeSpec:
-        """Say what it is and makes, for lists of component types."""
-        return dg.ComponentTypeSpec(
-            description="Sensors that report what happens in Dagster to alerts, and deliver them.",
-            tags=["dteg", "operations"],
-            produces=["sensor"],
-        )
+    every_s: int = Field(30, ge=5, description="Seconds between two looks.", examples=[30])
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Build the sensors."""
@@ -99,40 +95,31 @@ class Cursor:
 
 def reporting_sensor(project: Project, every_s: int) -> dg.SensorDefinition:
     """Return the sensor that reports."""
-
-    @dg.sensor(
-        name=REPORTER,
-        minimum_interval_seconds=every_s,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Reports runs, checks, freshness and failed ticks to alerts.",
+    return running_sensor(
+        REPORTER,
+        every_s,
+        lambda context: report_since(context, project),
+        "Reports runs, checks, freshness and failed ticks to alerts.",
     )
-    def report_all(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        return report_since(context, project)
-
-    return report_all
 
 
 def delivering_sensor(project: Project, every_s: int) -> dg.SensorDefinition:
     """Return the sensor that delivers; apart, because a channel that hangs must not hold up what is reported."""
-
-    @dg.sensor(
-        name=DELIVERER,
-        minimum_interval_seconds=every_s,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Delivers alerts where no studio does.",
+    return running_sensor(
+        DELIVERER, every_s, lambda _context: _deliver(project), "Delivers alerts where no studio does."
     )
-    def deliver() -> dg.SkipReason:
-        from dteg.alerts.service import Alerts
 
-        try:
-            sent = Alerts.of(project).deliver()
-        except DtegError as error:
-            return dg.SkipReason(f"alerts cannot be delivered: {error}")
-        if sent is None:
-            return dg.SkipReason("another process delivers")
-        return dg.SkipReason(f"{sent.delivered} delivered, {sent.failed} failed, {sent.given_up} given up")
 
-    return deliver
+def _deliver(project: Project) -> dg.SkipReason:
+    from dteg.alerts.service import Alerts
+
+    try:
+        sent = Alerts.of(project).deliver()
+    except DtegError as error:
+        return dg.SkipReason(f"alerts cannot be delivered: {error}")
+    if sent is None:
+        return dg.SkipReason("another process delivers")
+    return dg.SkipReason(f"{sent.delivered} delivered, {sent.failed} failed, {sent.given_up} given up")
 
 
 def report_since(
@@ -204,21 +191,17 @@ def check_occurrences(check: Any, entry: EventLogEntry) -> "Iterator[Occurrence]
 def _check_occurrence(
     check: Any, entry: EventLogEntry, name: str, why: str | None, *, passed: bool
 ) -> "Occurrence":
-    from dteg.alerts import Kind, Occurrence, Severity, State
+    from dteg.alerts import Severity
+    from dteg.alerts.occurrences import check_occurrence
 
     table = ".".join(check.asset_key.path)
     if check.partition:  # `ds_user` has the partition `sales`, which others call `ds.sales`
         table = f"{table.removesuffix('_user')}.{check.partition}"
     failed = Severity.ERROR if check.severity == dg.AssetCheckSeverity.ERROR else Severity.WARNING
     result = "passed" if passed else f"failed: {why or 'no reason given'}"
-    return Occurrence(
-        kind=Kind.CHECK,
-        subject=f"{table}: {name}",
-        message=f"check {name} of {table} {result}"[:MAX_MESSAGE],
-        state=State.RESOLVED if passed else State.FIRING,
-        severity=Severity.INFO if passed else failed,
-        at=_at(entry),
-        details={"table": table, "check": name, "passed": passed, "run_id": entry.run_id},
+    details = {"run_id": entry.run_id}
+    return check_occurrence(
+        table, name, result, passed=passed, severity=failed, details=details, at=_at(entry)
     )
 
 

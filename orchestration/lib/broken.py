@@ -1,7 +1,7 @@
 """Stands in for a file that cannot be loaded: an asset whose check fails and says why."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import dagster as dg
 
 from dteg.core.errors import DtegError
 from dteg.core.project import Project
-from dteg.pipelines.plan import display_path, load_pipeline
+from dteg.pipelines.plan import load_pipeline
 
 CHECK = "valid_config"
 
@@ -38,6 +38,38 @@ PIPELINE_FILE = FileKind(
 )
 
 
+def file_definitions(
+    files: Sequence[Path],
+    project: Project,
+    build: Callable[[Path], dg.Definitions],
+    kind: FileKind = PIPELINE_FILE,
+) -> list[dg.Definitions]:
+    """Build the definitions of files; one that is broken gets a stand-in and hides no other.
+
+    Args:
+        files: Their paths.
+        project: Where they lie.
+        build: Makes the definitions of one.
+        kind: What they should hold.
+    """
+    parts, broken = [], []
+    for path in files:
+        try:
+            parts.append(build(path))
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one file must not hide the others
+            broken.append(broken_definitions(path, project, _message(error, path, project), kind))
+    if broken:
+        broken.append(dg.Definitions(sensors=[broken_sensor(kind)]))
+    return [*parts, *broken]
+
+
+def _message(error: Exception, path: Path, project: Project) -> str:
+    file = project.display(path)
+    if not isinstance(error, DtegError):
+        return f"{file}: {type(error).__name__}: {error}"
+    return str(error) if file in str(error) else f"{file}: {error}"
+
+
 def broken_definitions(
     path: Path, project: Project, message: str, kind: FileKind = PIPELINE_FILE
 ) -> dg.Definitions:
@@ -51,7 +83,7 @@ def broken_definitions(
     """
     stem = re.sub(r"[^A-Za-z0-9_.-]", "_", path.stem)
     key = dg.AssetKey([*kind.folder, stem])
-    shown = display_path(path, project)
+    shown = project.display(path)
     spec = dg.AssetSpec(
         key,
         group_name=kind.group,

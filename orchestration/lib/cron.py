@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from dteg.core.errors import ConfigError, DtegError, Problem
+from dteg.core.errors import ConfigError, Problem
 from dteg.core.project import Project
 from dteg.cron.actions import (
     BackupAction,
@@ -18,9 +18,10 @@ from dteg.cron.actions import (
     VerifyBackupsAction,
 )
 from dteg.cron.names import CRON_TAG, schedule_name
-from dteg.cron.spec import CronSpec, cron_files, display, load_job
+from dteg.cron.spec import CronSpec, cron_files, load_job
 from orchestration.lib.backups import backup_job, database_backups, verify_backups
-from orchestration.lib.broken import FileKind, broken_definitions, broken_sensor
+from orchestration.lib.broken import FileKind, file_definitions
+from orchestration.lib.building import ProjectComponent
 from orchestration.lib.failures import dagster_failures, tell
 
 PIPELINES = "pipelines"
@@ -33,7 +34,7 @@ CRON_FILE = FileKind(
 )
 
 
-class CronFolder(dg.Component, dg.Resolvable, dg.Model):
+class CronFolder(ProjectComponent):
     """Every cron job of the project's `cron/` folder: what `dteg cron add` writes.
 
     A file that is not valid does not keep the others from loading: it becomes the asset
@@ -45,18 +46,13 @@ class CronFolder(dg.Component, dg.Resolvable, dg.Model):
         ```
     """
 
+    about = "Every cron job of the project; one that is not valid becomes a failing check."
+    tags = ("operations",)
+    makes = ("asset", "asset_check", "job", "schedule", "sensor")
+
     pipelines: str = Field(
         PIPELINES, description="Folder of `defs` whose jobs `run pipeline` starts.", examples=["pipelines"]
     )
-
-    @classmethod
-    def get_spec(cls) -> dg.ComponentTypeSpec:
-        """Say what it is and makes, for lists of component types."""
-        return dg.ComponentTypeSpec(
-            description="Every cron job of the project; one that is not valid becomes a failing check.",
-            tags=["dteg", "operations"],
-            produces=["asset", "asset_check", "job", "schedule", "sensor"],
-        )
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Build the definitions of all files."""
@@ -78,22 +74,20 @@ def cron_definitions(files: Sequence[Path], project: Project, others: dg.Definit
     """
     jobs = {job.name for job in others.jobs or ()}
     taken = jobs | {schedule.name for schedule in others.schedules or ()}
-    parts: list[dg.Definitions] = []
-    broken: list[dg.Definitions] = []
-    specs: list[CronSpec] = []
-    for path in files:
-        try:
-            spec = load_job(path, project)
-            _refuse_taken(spec, path, project, taken)
-            parts.append(job_definitions(spec, display(path, project), project, jobs))
-            specs.append(spec)
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with one file must not hide the others
-            broken.append(broken_definitions(path, project, _message(error, path, project), CRON_FILE))
-    if broken:
-        broken.append(dg.Definitions(sensors=[broken_sensor(CRON_FILE)]))
-    actions = [action for spec in specs if isinstance(action := spec.parsed, BackupAction)]
-    databases = {action.label: action.database for action in actions}
-    return dg.Definitions.merge(*parts, *broken, database_backups(databases, project))
+    databases: dict[str, str] = {}
+
+    def build(path: Path) -> dg.Definitions:
+        spec, file = load_job(path, project), project.display(path)
+        if schedule_name(spec.name) in taken:
+            message = f"a pipeline is called {schedule_name(spec.name)!r}; choose another name"
+            raise ConfigError([Problem(message, file=file)])
+        part = job_definitions(spec, file, project, jobs)
+        if isinstance(action := spec.parsed, BackupAction):
+            databases[action.label] = action.database
+        return part
+
+    parts = file_definitions(files, project, build, CRON_FILE)
+    return dg.Definitions.merge(*parts, database_backups(databases, project))
 
 
 def job_definitions(spec: CronSpec, file: str, project: Project, jobs: set[str]) -> dg.Definitions:
@@ -174,17 +168,3 @@ def operate(context: dg.OpExecutionContext, action: Any, project: Project) -> st
 
         return collect_metadata(context, action.name, project)
     raise ConfigError(f"nothing runs the action {type(action).__name__}")
-
-
-def _refuse_taken(spec: CronSpec, path: Path, project: Project, taken: set[str]) -> None:
-    if schedule_name(spec.name) in taken:
-        message = f"a pipeline is called {schedule_name(spec.name)!r}; choose another name"
-        raise ConfigError([Problem(message, file=display(path, project))])
-
-
-def _message(error: Exception, path: Path, project: Project) -> str:
-    if isinstance(error, DtegError):
-        text = str(error)
-        file = display(path, project)
-        return text if file in text else f"{file}: {text}"
-    return f"{display(path, project)}: {type(error).__name__}: {error}"

@@ -26,7 +26,6 @@ RETRY = RetryPolicy(max_attempts=2, base_delay_s=5.0, max_delay_s=30.0)
 # Somebody else may be refreshing it just now.
 WAIT_S = 60.0
 MAX_SQL = 20_000
-FITTING = "the definition goes with its sources"
 
 
 def check_name(name: str) -> str:
@@ -90,15 +89,15 @@ def refresh_steps(
                 return
             built = datasets.build(slug, context.run.run_id, wait_s=WAIT_S)
         except (ConfigError, SchemaDriftError) as error:
-            yield _fits(key, passed=False, message=str(error))
+            yield fits(key, str(error))
             raise
-        yield _fits(key, passed=True, message=FITTING)
+        yield fits(key)
         results = datasets.check(slug, built.n)
         yield from evaluations(key, results, checks)
         refuse_failed(slug, results)
         live = datasets.publish(slug, built.n)
         sql = datasets.sql(slug)
-    tell(context, f"{slug}: generation {live.n}, {live.rows or 0:,} rows in {live.seconds or 0:.1f} s")
+    tell(context, sentence(live))
     yield dg.MaterializeResult(asset_key=key, metadata=generation_metadata(live, sql))
 
 
@@ -107,14 +106,16 @@ def _look_at_definition(datasets: "Datasets", slug: str) -> Iterator[dg.AssetChe
     try:
         datasets.sql(slug)
     except (ConfigError, SchemaDriftError) as error:
-        yield _fits(dataset_key(slug), passed=False, message=str(error))
+        yield fits(dataset_key(slug), str(error))
     else:
-        yield _fits(dataset_key(slug), passed=True, message=FITTING)
+        yield fits(dataset_key(slug))
 
 
-def _fits(key: dg.AssetKey, *, passed: bool, message: str) -> dg.AssetCheckResult:
+def fits(key: dg.AssetKey, problem: str = "") -> dg.AssetCheckResult:
+    """Return whether a definition goes with its sources; the problem says why not."""
+    message = problem or "the definition goes with its sources"
     return dg.AssetCheckResult(
-        asset_key=key, check_name=FITS, passed=passed, description=message, metadata={"message": message}
+        asset_key=key, check_name=FITS, passed=not problem, description=message, metadata={"message": message}
     )
 
 
@@ -148,6 +149,11 @@ def refuse_failed(slug: str, results: "list[CheckResult]") -> None:
             f"the new rows of {slug} are not published, as {len(failed)} checks failed: {told}",
             failed=[result.name for result in failed],
         )
+
+
+def sentence(live: "Generation") -> str:
+    """Say what came of a refresh."""
+    return f"{live.dataset}: generation {live.n}, {live.rows or 0:,} rows in {live.seconds or 0:.1f} s"
 
 
 def generation_metadata(generation: "Generation", sql: str) -> dict[str, Any]:

@@ -12,10 +12,10 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from pydantic import Field
 
-from dteg.core.errors import ConfigError, DtegError, Problem
+from dteg.core.errors import ConfigError, Problem
 from dteg.core.project import Project
-from dteg.pipelines.plan import display_path
-from orchestration.lib.broken import FileKind, broken_definitions, broken_sensor
+from orchestration.lib.broken import FileKind, file_definitions
+from orchestration.lib.building import ProjectComponent, assets_job, job_schedule
 from orchestration.lib.dataset_runs import (
     DATASET_TAG,
     SLOT_TAG,
@@ -51,7 +51,7 @@ DATASET_FILE = FileKind(
 )
 
 
-class DatasetsFolder(dg.Component, dg.Resolvable, dg.Model):
+class DatasetsFolder(ProjectComponent):
     """Every dataset of the project: those of its `datasets/` folder, and those that people made in the studio.
 
     A file is the asset `ds/<name>`: a refresh builds new rows, checks them, and only then lets readers see them.
@@ -67,21 +67,16 @@ class DatasetsFolder(dg.Component, dg.Resolvable, dg.Model):
         ```
     """
 
+    about = "Every dataset of the project; a file that is not valid becomes a failing check."
+    tags = ("datasets",)
+    makes = ("asset", "asset_check", "job", "schedule", "sensor")
+
     every_s: int = Field(
         30, ge=5, description="Seconds between two looks at the datasets that people made.", examples=[30]
     )
     pipelines: str = Field(
         PIPELINES, description="Folder of `defs` whose jobs' names are taken.", examples=["pipelines"]
     )
-
-    @classmethod
-    def get_spec(cls) -> dg.ComponentTypeSpec:
-        """Say what it is and makes, for lists of component types."""
-        return dg.ComponentTypeSpec(
-            description="Every dataset of the project; a file that is not valid becomes a failing check.",
-            tags=["dteg", "datasets"],
-            produces=["asset", "asset_check", "job", "schedule", "sensor"],
-        )
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Build the definitions of all files, and what looks after the other datasets."""
@@ -116,22 +111,16 @@ def datasets_definitions(
     if also:
         seen.tables |= set(also.tables)
         seen.dictionaries |= set(also.dictionaries)
-    parts: list[dg.Definitions] = []
-    broken: list[dg.Definitions] = []
-    for path in files:
-        try:
-            spec = _load(path, project)
-            part = dataset_definitions(spec, path, project)
-            seen.add(spec, display_path(path, project), _names(part))
-            parts.append(part)
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with one file must not hide the others
-            message = _message(error, path, project)
-            broken.append(broken_definitions(path, project, message, DATASET_FILE))
-    if broken:
-        broken.append(dg.Definitions(sensors=[broken_sensor(DATASET_FILE)]))
-    forecasts = forecast_definitions(seen.remembered)
+
+    def build(path: Path) -> dg.Definitions:
+        spec = _load(path, project)
+        part = dataset_definitions(spec, path, project)
+        seen.add(spec, project.display(path), _names(part))
+        return part
+
+    parts = file_definitions(files, project, build, DATASET_FILE)
     specs = [*external_tables(seen.tables), *_dictionaries(seen.dictionaries)]
-    return dg.Definitions.merge(dg.Definitions(assets=specs), *parts, forecasts, *broken)
+    return dg.Definitions.merge(dg.Definitions(assets=specs), *parts, forecast_definitions(seen.remembered))
 
 
 def _dictionaries(slugs: set[str]) -> list[dg.AssetSpec]:
@@ -178,7 +167,7 @@ def in_order(project: Project) -> list[str]:
 
     seen = _Seen(set())
     for path in dataset_files(project):
-        seen.add(_load(path, project), display_path(path, project), set())
+        seen.add(_load(path, project), project.display(path), set())
     return [slug for slug in graphlib.TopologicalSorter(seen.edges).static_order() if slug in seen.files]
 
 
@@ -186,7 +175,7 @@ def dataset_definitions(spec: "DatasetSpec", path: Path, project: Project) -> dg
     """Build everything that a dataset is in Dagster: itself, its snapshots, and their forecasts."""
     asset = _dataset_asset(spec, path, project)
     job = _job(spec)
-    schedule = _schedule(spec, job, display_path(path, project))
+    schedule = _schedule(spec, job, project.display(path))
     own = dg.Definitions(assets=[asset], jobs=[job], schedules=[schedule] if schedule else [])
     return dg.Definitions.merge(own, snapshot_definitions(spec, project)) if spec.snapshot else own
 
@@ -200,7 +189,7 @@ def checks_of(spec: "DatasetSpec") -> dict[str, bool]:
 
 def _dataset_asset(spec: "DatasetSpec", path: Path, project: Project) -> dg.AssetsDefinition:
     key, checks = dataset_key(spec.dataset), checks_of(spec)
-    file = display_path(path, project)
+    file = project.display(path)
     asset = dg.AssetSpec(
         key,
         group_name=GROUP,
@@ -237,19 +226,18 @@ def _read_again(spec: "DatasetSpec", path: Path, project: Project) -> None:
     current = _load(path, project)
     if (current.dataset, checks_of(current)) != (spec.dataset, checks_of(spec)):
         raise ConfigError(
-            f"{display_path(path, project)} has another name or other checks than when this code location was loaded; "
+            f"{project.display(path)} has another name or other checks than when this code location was loaded; "
             "reload the location, then run again"
         )
     Datasets.of(project).apply(path, who="dagster")
 
 
 def _job(spec: "DatasetSpec") -> UnresolvedAssetJobDefinition:
-    return dg.define_asset_job(
+    return assets_job(
         f"dataset__{spec.dataset}",
-        selection=dg.AssetSelection.assets(dataset_key(spec.dataset)),
-        description=f"Builds the rows of the dataset {spec.dataset} anew.",
+        [dataset_key(spec.dataset)],
+        f"Builds the rows of the dataset {spec.dataset} anew.",
         tags={DATASET_TAG: spec.dataset},
-        executor_def=dg.in_process_executor,
     )
 
 
@@ -258,14 +246,12 @@ def _schedule(
 ) -> dg.ScheduleDefinition | None:
     if not spec.cache.schedule:
         return None
-    return dg.ScheduleDefinition(
-        name=f"{job.name}_schedule",
-        job=job,
-        cron_schedule=spec.cache.schedule,
-        execution_timezone=spec.cache.timezone,
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        description=f"Refreshes the dataset of {file}.",
-        execution_fn=slot_request(spec.dataset),
+    return job_schedule(
+        job,
+        spec.cache.schedule,
+        spec.cache.timezone,
+        f"Refreshes the dataset of {file}.",
+        request=slot_request(spec.dataset),
     )
 
 
@@ -314,9 +300,3 @@ class _Seen:
         self.dictionaries |= set(reads.dictionaries)
         if spec.snapshot:
             self.remembered.append(spec.dataset)
-
-
-def _message(error: Exception, path: Path, project: Project) -> str:
-    if isinstance(error, DtegError):
-        return str(error)
-    return f"{display_path(path, project)}: {type(error).__name__}: {error}"

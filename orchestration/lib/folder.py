@@ -8,16 +8,18 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field
 
-from dteg.core.errors import ConfigError, DtegError, Problem
+from dteg.core.errors import ConfigError, Problem
 from dteg.core.project import Project
-from dteg.pipelines.plan import Pipeline, display_path, load_pipeline, pipeline_files
+from dteg.core.yaml import yaml_files
+from dteg.pipelines.plan import Pipeline, load_pipeline, pipeline_files
 from orchestration.lib.assets import flow_dependencies
-from orchestration.lib.broken import broken_definitions, broken_sensor
+from orchestration.lib.broken import file_definitions
+from orchestration.lib.building import ProjectComponent
 from orchestration.lib.checks import asset_key
 from orchestration.lib.pipeline import pipeline_definitions
 
 
-class PipelinesFolder(dg.Component, dg.Resolvable, dg.Model):
+class PipelinesFolder(ProjectComponent):
     """Every pipeline file of a folder, each with its assets, checks, job, schedule and change sensor.
 
     A file that is not valid does not keep the others from loading: it becomes the asset
@@ -31,20 +33,15 @@ class PipelinesFolder(dg.Component, dg.Resolvable, dg.Model):
         ```
     """
 
+    about = "Every pipeline file of a folder; one that is not valid becomes a failing check."
+    tags = ("elt",)
+    makes = ("asset", "asset_check", "job", "schedule", "sensor")
+
     path: str | None = Field(
         None,
         description="Folder of pipeline files, relative to the project folder; default: its pipelines/ folder.",
         examples=["pipelines"],
     )
-
-    @classmethod
-    def get_spec(cls) -> dg.ComponentTypeSpec:
-        """Say what it is and makes, for lists of component types."""
-        return dg.ComponentTypeSpec(
-            description="Every pipeline file of a folder; one that is not valid becomes a failing check.",
-            tags=["dteg", "elt"],
-            produces=["asset", "asset_check", "job", "schedule", "sensor"],
-        )
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Build the definitions of all files."""
@@ -56,31 +53,20 @@ class PipelinesFolder(dg.Component, dg.Resolvable, dg.Model):
 def folder_definitions(files: Sequence[Path], project: Project) -> dg.Definitions:
     """Build the definitions of pipeline files, the broken ones included."""
     seen = _Seen()
-    parts: list[dg.Definitions] = []
-    broken: list[dg.Definitions] = []
-    for path in files:
-        try:
-            pipeline = load_pipeline(path, project)
-            part = pipeline_definitions(pipeline, path)
-            seen.add(pipeline)
-            parts.append(part)
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with one file must not hide the others
-            broken.append(broken_definitions(path, project, _message(error, path, project)))
-    if broken:
-        broken.append(dg.Definitions(sensors=[broken_sensor()]))
-    return dg.Definitions.merge(*parts, *broken)
+
+    def build(path: Path) -> dg.Definitions:
+        pipeline = load_pipeline(path, project)
+        part = pipeline_definitions(pipeline, path)
+        seen.add(pipeline)
+        return part
+
+    return dg.Definitions.merge(*file_definitions(files, project, build))
 
 
 def _files_in(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise ConfigError(f"there is no folder {folder}")
-    return sorted(path for path in folder.iterdir() if path.suffix in (".yaml", ".yml"))
-
-
-def _message(error: Exception, path: Path, project: Project) -> str:
-    if isinstance(error, DtegError):
-        return str(error)
-    return f"{display_path(path, project)}: {type(error).__name__}: {error}"
+    return yaml_files(folder)
 
 
 @dataclass

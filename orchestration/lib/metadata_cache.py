@@ -14,11 +14,12 @@ from dteg.core.project import Project
 from dteg.core.retry import RetryPolicy
 from dteg.core.schedules import CronText, TimezoneText
 from dteg.metadata import metadata_of
+from orchestration.lib.building import ProjectComponent, assets_job, job_schedule, running_sensor
 from orchestration.lib.failures import dagster_failures, tell
 
 if TYPE_CHECKING:
     from dteg.metadata.expiry import ExpiryWatch
-    from dteg.metadata.models import CollectReport
+    from dteg.metadata.reports import CollectReport
 
 FOLDER = "metadata"
 JOB = "metadata_cache"
@@ -33,7 +34,7 @@ _watched: dict[Path, float] = {}
 _watches: "dict[Path, ExpiryWatch]" = {}
 
 
-class MetadataCache(dg.Component, dg.Resolvable, dg.Model):
+class MetadataCache(ProjectComponent):
     """An asset for the metadata cache of each source, a schedule, and a sensor that collects after schema changes.
 
     Example:
@@ -45,6 +46,10 @@ class MetadataCache(dg.Component, dg.Resolvable, dg.Model):
           timezone: Asia/Seoul
         ```
     """
+
+    about = "The metadata cache of sources: collected by a schedule and after schema changes."
+    tags = ("metadata",)
+    makes = ("asset", "asset_check", "job", "schedule", "sensor")
 
     sources: list[str] = Field(
         [WAREHOUSE],
@@ -60,15 +65,6 @@ class MetadataCache(dg.Component, dg.Resolvable, dg.Model):
     every_s: int = Field(
         60, ge=15, description="Seconds between two looks for schema changes.", examples=[60]
     )
-
-    @classmethod
-    def get_spec(cls) -> dg.ComponentTypeSpec:
-        """Say what it is and makes, for lists of component types."""
-        return dg.ComponentTypeSpec(
-            description="The metadata cache of sources: collected by a schedule and after schema changes.",
-            tags=["dteg", "metadata"],
-            produces=["asset", "asset_check", "job", "schedule", "sensor"],
-        )
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Build the definitions."""
@@ -94,20 +90,12 @@ def cache_definitions(
         timezone: Of the schedule.
         every_s: Seconds between two looks for schema changes.
     """
-    job = dg.define_asset_job(
+    job = assets_job(
         JOB,
-        selection=dg.AssetSelection.assets(*(cache_key(source) for source in sources)),
-        description="Collects the metadata of all sources, and runs the examples whose tables have changed.",
-        executor_def=dg.in_process_executor,
+        [cache_key(source) for source in sources],
+        "Collects the metadata of all sources, and runs the examples whose tables have changed.",
     )
-    daily = dg.ScheduleDefinition(
-        name=f"{JOB}_schedule",
-        job=job,
-        cron_schedule=schedule,
-        execution_timezone=timezone,
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Collects the metadata of all sources.",
-    )
+    daily = job_schedule(job, schedule, timezone, "Collects the metadata of all sources.")
     sensors = [_sensor(project, job, every_s)] if WAREHOUSE in sources else []
     return dg.Definitions(
         assets=[_asset(source, project) for source in sources], jobs=[job], schedules=[daily], sensors=sensors
@@ -183,18 +171,11 @@ def sentence(report: "CollectReport") -> str:
 
 
 def _sensor(project: Project, job: Any, every_s: int) -> dg.SensorDefinition:
-    @dg.sensor(
-        name=SENSOR,
-        job=job,
-        minimum_interval_seconds=every_s,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Collects the metadata again after a schema change.",
-    )
     def look(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         watch_expiry(project)
         return after_changes(context, project)
 
-    return look
+    return running_sensor(SENSOR, every_s, look, "Collects the metadata again after a schema change.", [job])
 
 
 def watch_expiry(project: Project) -> None:
@@ -214,7 +195,7 @@ def after_changes(context: dg.SensorEvaluationContext, project: Project) -> dg.S
 
     The key of the run is the number of the last change: told twice, it runs once.
     """
-    from dteg.schema_changes.impact import database_of
+    from dteg.core.postgres import database_of
     from dteg.schema_changes.service import SchemaChanges
 
     try:

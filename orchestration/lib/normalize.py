@@ -8,6 +8,7 @@ from pydantic import Field
 
 from dteg.core.project import Project
 from dteg.core.retry import RetryPolicy
+from orchestration.lib.building import ProjectComponent
 from orchestration.lib.failures import dagster_failures, tell
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ CHECKS = {
 }
 
 
-class NormalizedFile(dg.Component, dg.Resolvable, dg.Model):
+class NormalizedFile(ProjectComponent):
     """A flat file taken apart into the tables of a schema; its tables are exchanged at each run.
 
     Example:
@@ -37,27 +38,25 @@ class NormalizedFile(dg.Component, dg.Resolvable, dg.Model):
         ```
     """
 
+    about = "A flat file taken apart into tables in normal form."
+    tags = ()
+    makes = ("asset", "asset_check")
+
     file: str = Field(description="Path below the project, or a URL.", examples=["data/orders.csv"])
     into: str = Field(description="Schema that holds these tables and nothing else.", examples=["shop"])
     form: str = Field("3NF", description="3NF or BCNF.", examples=["3NF"])
     lists: str = Field("sure", description="Lists that become tables: sure, all or none.", examples=["sure"])
-
-    @classmethod
-    def get_spec(cls) -> dg.ComponentTypeSpec:
-        """Say what it is and makes, for lists of component types."""
-        return dg.ComponentTypeSpec(
-            description="A flat file taken apart into tables in normal form.",
-            tags=["dteg"],
-            produces=["asset", "asset_check"],
-        )
+    options: dict[str, str] = Field(
+        {}, description="Settings of the files extractor.", examples=[{"encoding": "cp1252"}]
+    )
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Build the asset and its checks."""
-        values = {"into": self.into, "form": self.form, "lists": self.lists}
+        values = {"into": self.into, "form": self.form, "lists": self.lists, "options": self.options}
         return dg.Definitions(assets=[normalized_asset(Project.find(), self.file, values)])
 
 
-def normalized_asset(project: Project, file: str, values: dict[str, str]) -> dg.AssetsDefinition:
+def normalized_asset(project: Project, file: str, values: dict[str, Any]) -> dg.AssetsDefinition:
     """Return the asset.
 
     Args:

@@ -9,11 +9,12 @@ from pydantic import Field, model_validator
 from dteg.core.project import Project
 from dteg.pipelines.plan import Pipeline, load_pipeline
 from orchestration.lib.assets import pipeline_assets
+from orchestration.lib.building import ProjectComponent
 from orchestration.lib.schedules import pipeline_job, pipeline_schedule
 from orchestration.lib.sensors import change_sensor
 
 
-class PipelineComponent(dg.Component, dg.Resolvable, dg.Model):
+class PipelineComponent(ProjectComponent):
     """One data pipeline: extract, process, check and load, from a pipeline file or written here.
 
     Makes an asset for each table, an asset check for each quality rule, a job, and a schedule and a
@@ -26,6 +27,10 @@ class PipelineComponent(dg.Component, dg.Resolvable, dg.Model):
           path: pipelines/flights.yaml
         ```
     """
+
+    about = "One data pipeline: extract, process, check and load, from a pipeline file or written in place."
+    tags = ("elt",)
+    makes = ("asset", "asset_check", "job", "schedule", "sensor")
 
     path: str | None = Field(
         None,
@@ -52,15 +57,6 @@ class PipelineComponent(dg.Component, dg.Resolvable, dg.Model):
         if (self.path is None) == (self.pipeline is None):
             raise ValueError("write exactly one of path and pipeline")
         return self
-
-    @classmethod
-    def get_spec(cls) -> dg.ComponentTypeSpec:
-        """Say what it is and makes, for lists of component types."""
-        return dg.ComponentTypeSpec(
-            description="One data pipeline: extract, process, check and load, from a pipeline file or written in place.",
-            tags=["dteg", "elt"],
-            produces=["asset", "asset_check", "job", "schedule", "sensor"],
-        )
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Build the definitions of the pipeline."""

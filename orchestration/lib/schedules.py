@@ -4,6 +4,7 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from dteg.pipelines.plan import Pipeline
+from orchestration.lib.building import assets_job, job_schedule
 
 PIPELINE_TAG = "dteg/pipeline"
 WATCHED = "dteg/watched_tables"
@@ -11,19 +12,15 @@ WATCHED = "dteg/watched_tables"
 
 
 def pipeline_job(pipeline: Pipeline, assets: list[dg.AssetsDefinition]) -> UnresolvedAssetJobDefinition:
-    """Return the job that loads everything the pipeline makes, in one process.
-
-    A process for each step would cost seconds of imports for work of milliseconds.
-    """
+    """Return the job that loads everything the pipeline makes."""
     keys = [key for asset in assets for key in asset.keys]
     watched = pipeline.spec.watch.schema_changes if pipeline.spec.watch and pipeline.spec.enabled else []
-    return dg.define_asset_job(
+    return assets_job(
         pipeline.name,
-        selection=dg.AssetSelection.assets(*keys),
-        description=pipeline.spec.description or None,
+        keys,
+        pipeline.spec.description or None,
         tags={PIPELINE_TAG: pipeline.name},
         metadata={WATCHED: " ".join(watched)} if watched else None,
-        executor_def=dg.in_process_executor,
     )
 
 
@@ -31,13 +28,5 @@ def pipeline_schedule(pipeline: Pipeline, job: UnresolvedAssetJobDefinition) -> 
     """Return the pipeline's schedule, if it has one; it runs from the start where the pipeline is enabled."""
     if not pipeline.spec.schedule:
         return None
-    return dg.ScheduleDefinition(
-        name=f"{pipeline.name}_schedule",
-        job=job,
-        cron_schedule=pipeline.spec.schedule,
-        execution_timezone=pipeline.spec.timezone,
-        default_status=dg.DefaultScheduleStatus.RUNNING
-        if pipeline.spec.enabled
-        else dg.DefaultScheduleStatus.STOPPED,
-        description=f"Runs {pipeline.file}.",
-    )
+    spec = pipeline.spec
+    return job_schedule(job, spec.schedule, spec.timezone, f"Runs {pipeline.file}.", enabled=spec.enabled)

@@ -9,6 +9,7 @@ from pydantic import Field
 from dteg.core.errors import ConfigError, DtegError
 from dteg.core.identifiers import TableName
 from dteg.core.project import Project
+from orchestration.lib.building import ProjectComponent, running_sensor
 from orchestration.lib.checks import asset_key
 from orchestration.lib.schedules import WATCHED
 
@@ -21,7 +22,7 @@ PIPELINES = "pipelines"
 MAX_DDL = 2000
 
 
-class SchemaChangesSensor(dg.Component, dg.Resolvable, dg.Model):
+class SchemaChangesSensor(ProjectComponent):
     """A sensor that tells the assets of tables what became of their columns, and who did it.
 
     It also runs the pipelines that name the table under `watch: {schema_changes: [...]}`.
@@ -34,19 +35,14 @@ class SchemaChangesSensor(dg.Component, dg.Resolvable, dg.Model):
         ```
     """
 
+    about = "A sensor that brings schema changes to the assets of their tables."
+    tags = ("operations",)
+    makes = ("sensor",)
+
     every_s: int = Field(15, ge=5, description="Seconds between two looks.", examples=[15])
     pipelines: str = Field(
         PIPELINES, description="Folder of `defs` with the pipelines.", examples=["pipelines"]
     )
-
-    @classmethod
-    def get_spec(cls) -> dg.ComponentTypeSpec:
-        """Say what it is and makes, for lists of component types."""
-        return dg.ComponentTypeSpec(
-            description="A sensor that brings schema changes to the assets of their tables.",
-            tags=["dteg", "operations"],
-            produces=["sensor"],
-        )
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Build the sensor."""
@@ -77,19 +73,14 @@ def schema_changes_sensor(
         every_s: Seconds between two looks.
     """
     jobs = {job.name: job for each in wanted.values() for job in each}
-
-    @dg.sensor(
-        name=SENSOR,
-        jobs=list(jobs.values()) or None,
-        minimum_interval_seconds=every_s,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Tells the assets of tables what became of their columns, and who did it.",
+    names = {table: [job.name for job in each] for table, each in wanted.items()}
+    return running_sensor(
+        SENSOR,
+        every_s,
+        lambda context: changes_since(context, project, names),
+        "Tells the assets of tables what became of their columns, and who did it.",
+        list(jobs.values()),
     )
-    def look(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        names = {table: [job.name for job in each] for table, each in wanted.items()}
-        return changes_since(context, project, names)
-
-    return look
 
 
 def changes_since(
@@ -101,7 +92,7 @@ def changes_since(
     between tells them again, and never leaves one out. A run has the number of its change as its key, so
     it runs once all the same.
     """
-    from dteg.schema_changes.impact import database_of
+    from dteg.core.postgres import database_of
     from dteg.schema_changes.service import SchemaChanges
 
     try:

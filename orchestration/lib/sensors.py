@@ -10,6 +10,7 @@ from dteg.connectors.base import Context, Extractor
 from dteg.core.errors import ConfigError, DtegError
 from dteg.core.project import Project
 from dteg.pipelines.plan import Flow, Pipeline, load_pipeline
+from orchestration.lib.building import running_sensor
 
 FINGERPRINT_TAG = "dteg/fingerprint"
 
@@ -21,19 +22,14 @@ def change_sensor(
     watch = pipeline.spec.watch
     if watch is None or not watch.looks_at_source or not pipeline.flows:
         return None
-    enabled = pipeline.spec.enabled
-
-    @dg.sensor(
-        name=f"{pipeline.name}_watch",
-        job=job,
-        minimum_interval_seconds=watch.every_s,
-        default_status=dg.DefaultSensorStatus.RUNNING if enabled else dg.DefaultSensorStatus.STOPPED,
-        description=f"Looks at the source of {pipeline.file} every {watch.every_s} s and runs it after a change.",
+    return running_sensor(
+        f"{pipeline.name}_watch",
+        watch.every_s,
+        lambda context: changed(path, pipeline.project, context.cursor),
+        f"Looks at the source of {pipeline.file} every {watch.every_s} s and runs it after a change.",
+        [job],
+        enabled=pipeline.spec.enabled,
     )
-    def look(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        return changed(path, pipeline.project, context.cursor)
-
-    return look
 
 
 def changed(path: Path, project: Project, last_seen: str | None) -> dg.SensorResult | dg.SkipReason:

@@ -9,6 +9,7 @@ import dagster as dg
 
 from dteg.core.errors import EnvironmentProblemError
 from dteg.core.project import Project
+from orchestration.lib.building import assets_job, job_schedule
 from orchestration.lib.dataset_runs import (
     DATASET_TAG,
     RETRY,
@@ -51,21 +52,18 @@ def snapshot_definitions(spec: "DatasetSpec", project: Project) -> dg.Definition
     assert spec.snapshot is not None
     slots = slots_of(spec, project)
     asset = _snapshot_asset(spec.dataset, slots, project)
-    job = dg.define_asset_job(
+    job = assets_job(
         f"snapshot__{spec.dataset}",
-        selection=dg.AssetSelection.assets(snapshot_key(spec.dataset)),
-        description=f"Remembers the dataset {spec.dataset} as it is now.",
+        [snapshot_key(spec.dataset)],
+        f"Remembers the dataset {spec.dataset} as it is now.",
         tags={DATASET_TAG: spec.dataset},
-        executor_def=dg.in_process_executor,
     )
-    schedule = dg.ScheduleDefinition(
-        name=f"{job.name}_schedule",
-        job=job,
-        cron_schedule=spec.snapshot.schedule,
-        execution_timezone=spec.snapshot.timezone,
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        description=f"Remembers the dataset {spec.dataset}.",
-        execution_fn=_snapshot_request(spec.dataset, spec.snapshot.timezone),
+    schedule = job_schedule(
+        job,
+        spec.snapshot.schedule,
+        spec.snapshot.timezone,
+        f"Remembers the dataset {spec.dataset}.",
+        request=_snapshot_request(spec.dataset, spec.snapshot.timezone),
     )
     return dg.Definitions(
         assets=[asset, _forecast_asset(spec.dataset, project)], jobs=[job], schedules=[schedule]
@@ -234,21 +232,9 @@ def forecast_definitions(slugs: Sequence[str]) -> dg.Definitions:
     """Build the daily job of the forecasts of all datasets with snapshots; nothing if there are none."""
     if not slugs:
         return dg.Definitions()
-    job = dg.define_asset_job(
-        FORECAST_JOB,
-        selection=dg.AssetSelection.assets(*(forecast_key(slug) for slug in slugs)),
-        description="Forecasts the metrics of all datasets with snapshots.",
-        executor_def=dg.in_process_executor,
-    )
-    schedule = dg.ScheduleDefinition(
-        name=f"{FORECAST_JOB}_schedule",
-        job=job,
-        cron_schedule=FORECAST_SCHEDULE,
-        execution_timezone="UTC",
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Forecasts the metrics of all datasets with snapshots.",
-    )
-    return dg.Definitions(jobs=[job], schedules=[schedule])
+    about = "Forecasts the metrics of all datasets with snapshots."
+    job = assets_job(FORECAST_JOB, [forecast_key(slug) for slug in slugs], about)
+    return dg.Definitions(jobs=[job], schedules=[job_schedule(job, FORECAST_SCHEDULE, "UTC", about)])
 
 
 def forecast_metadata(forecasts: "Sequence[Forecast]") -> dict[str, Any]:

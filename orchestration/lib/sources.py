@@ -13,6 +13,7 @@ from pydantic import Field
 
 from dteg.core.errors import DtegError
 from dteg.core.project import Project
+from orchestration.lib.building import ProjectComponent, running_sensor
 
 if TYPE_CHECKING:
     from dteg.sources.models import LinkReport, Source, SourceTable, TableDrift
@@ -57,7 +58,7 @@ def external_tables(tables: Iterable[tuple[str, str]]) -> list[dg.AssetSpec]:
     ]
 
 
-class SourcesSensor(dg.Component, dg.Resolvable, dg.Model):
+class SourcesSensor(ProjectComponent):
     """A sensor that looks at the tables of sources: how many rows, and whether their columns are as before.
 
     What a change breaks is said by the check `sources_fit` of each dataset that it concerns.
@@ -71,6 +72,10 @@ class SourcesSensor(dg.Component, dg.Resolvable, dg.Model):
         ```
     """
 
+    about = "A sensor that looks at the tables of sources, and says what a change of them breaks."
+    tags = ("datasets",)
+    makes = ("sensor",)
+
     every_s: int = Field(300, ge=5, description="Seconds between two looks.", examples=[300])
     refresh_s: int = Field(
         3600,
@@ -78,15 +83,6 @@ class SourcesSensor(dg.Component, dg.Resolvable, dg.Model):
         description="Seconds after which a source is asked again which tables and columns it has.",
         examples=[3600],
     )
-
-    @classmethod
-    def get_spec(cls) -> dg.ComponentTypeSpec:
-        """Say what it is and makes, for lists of component types."""
-        return dg.ComponentTypeSpec(
-            description="A sensor that looks at the tables of sources, and says what a change of them breaks.",
-            tags=["dteg", "datasets"],
-            produces=["sensor"],
-        )
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Build the sensor."""
@@ -101,17 +97,13 @@ def sources_sensor(project: Project, every_s: int, refresh_s: int) -> dg.SensorD
         every_s: Seconds between two looks.
         refresh_s: Age from which a source is asked again (s).
     """
-
-    @dg.sensor(
-        name=SENSOR,
-        minimum_interval_seconds=every_s,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Looks at the tables of sources, and says what a change of them breaks.",
+    refresh_after = timedelta(seconds=refresh_s)
+    return running_sensor(
+        SENSOR,
+        every_s,
+        lambda context: observe(context, project, refresh_after),
+        "Looks at the tables of sources, and says what a change of them breaks.",
     )
-    def look(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        return observe(context, project, timedelta(seconds=refresh_s))
-
-    return look
 
 
 def observe(

@@ -27,7 +27,6 @@ BLOCKING = "rows_pass"
 WARNING = "rows_warn"
 RESULTS = "checks"
 """Metadata of a result: a table of what each check of the dataset found."""
-FITTING = "the definition goes with its sources"
 
 
 def check_specs(slugs: dg.PartitionsDefinition) -> list[dg.AssetCheckSpec]:
@@ -43,17 +42,6 @@ def check_specs(slugs: dg.PartitionsDefinition) -> list[dg.AssetCheckSpec]:
         )
         for name, text in about.items()
     ]
-
-
-def fits(*, passed: bool, message: str = FITTING) -> dg.AssetCheckResult:
-    """Return whether a definition goes with its sources."""
-    return dg.AssetCheckResult(
-        asset_key=DATASETS,
-        check_name=FITS,
-        passed=passed,
-        description=message,
-        metadata={"message": message},
-    )
 
 
 def results(found: "Sequence[CheckResult]") -> Iterator[dg.AssetCheckResult]:

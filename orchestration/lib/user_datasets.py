@@ -9,13 +9,17 @@ import dagster as dg
 from dteg.core.errors import ConfigError, DtegError, SchemaDriftError
 from dteg.core.project import Project
 from orchestration.lib import user_checks
+from orchestration.lib.building import assets_job, running_sensor
 from orchestration.lib.dataset_runs import (
     DATASET_TAG,
     RETRY,
     SLOT_TAG,
     WAIT_S,
+    fits,
     generation_metadata,
     refuse_failed,
+    sentence,
+    slot_of,
     taken_by_another,
 )
 from orchestration.lib.failures import dagster_failures, tell
@@ -58,15 +62,15 @@ def user_definitions(project: Project, every_s: int, reads: Reads | None = None)
         _snapshots(slugs, project),
         _forecasts(slugs, project),
     ]
-    jobs = [
-        dg.define_asset_job(
-            name,
-            selection=dg.AssetSelection.assets(key),
-            executor_def=dg.in_process_executor,
-        )
-        for key, name in JOBS.items()
-    ]
-    return dg.Definitions(assets=assets, jobs=jobs, sensors=[_sensor(project, jobs, every_s)])
+    jobs = [assets_job(name, [key]) for key, name in JOBS.items()]
+    sensor = running_sensor(
+        SENSOR,
+        every_s,
+        lambda context: due_runs(context, project, datetime.now(UTC)),
+        "Keeps a partition for each dataset that people made, and runs what is due.",
+        jobs,
+    )
+    return dg.Definitions(assets=assets, jobs=jobs, sensors=[sensor])
 
 
 def _datasets(
@@ -112,18 +116,18 @@ def _refresh_steps(context: dg.AssetExecutionContext, project: Project, slug: st
         else:
             built = datasets.build(slug, context.run.run_id, wait_s=WAIT_S)
     except (ConfigError, SchemaDriftError) as error:
-        yield user_checks.fits(passed=False, message=str(error))
+        yield fits(DATASETS, str(error))
         if DATASETS in context.selected_asset_keys:
             raise
         return
-    yield user_checks.fits(passed=True)
+    yield fits(DATASETS)
     if built is None:
         return
     results = datasets.check(slug, built.n)
     yield from user_checks.results(results)
     refuse_failed(slug, results)
     live = datasets.publish(slug, built.n)
-    tell(context, f"{slug}: generation {live.n}, {live.rows or 0:,} rows in {live.seconds or 0:.1f} s")
+    tell(context, sentence(live))
     yield dg.MaterializeResult(asset_key=DATASETS, metadata=_metadata(datasets, live))
 
 
@@ -147,8 +151,7 @@ def _snapshots(slugs: dg.DynamicPartitionsDefinition, project: Project) -> dg.As
 
     @dg.multi_asset(name="user_snapshots__take", specs=[spec], partitions_def=slugs)
     def take(context: dg.AssetExecutionContext) -> Iterator[Any]:
-        text = context.run.tags.get(SLOT_TAG)
-        slot = datetime.fromisoformat(text).astimezone(UTC) if text else None
+        slot = slot_of(context)
         yield from snapshot_steps(context, project, context.partition_key, slot, SNAPSHOTS)
 
     return take
@@ -173,20 +176,6 @@ def _forecasts(slugs: dg.DynamicPartitionsDefinition, project: Project) -> dg.As
         yield from forecast_steps(context, project, context.partition_key, PREDICTIONS)
 
     return forecast
-
-
-def _sensor(project: Project, jobs: list[Any], every_s: int) -> dg.SensorDefinition:
-    @dg.sensor(
-        name=SENSOR,
-        jobs=jobs,
-        minimum_interval_seconds=every_s,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Keeps a partition for each dataset that people made, and runs what is due.",
-    )
-    def look(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        return due_runs(context, project, datetime.now(UTC))
-
-    return look
 
 
 def due_runs(
@@ -275,4 +264,4 @@ def refresh_dataset(context: dg.OpExecutionContext, slug: str, project: Project)
         context.log_event(
             dg.AssetMaterialization(DATASETS, partition=slug, metadata=_metadata(datasets, live))
         )
-    return f"{slug}: generation {live.n}, {live.rows or 0:,} rows in {live.seconds or 0:.1f} s"
+    return sentence(live)

@@ -1,9 +1,11 @@
 """The PostgreSQL extractor: COPY out of a read-only snapshot, parsed into Arrow without a Python object per row."""
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import psycopg
+from psycopg import errors as pg_errors
 from psycopg import sql
 from pydantic import Field, model_validator
 
@@ -26,6 +28,7 @@ from dteg.connectors.selection import (
     subquery,
     whole_key,
 )
+from dteg.core.errors import PermanentError
 from dteg.core.identifiers import TableName
 from dteg.core.postgres import connect, translated
 
@@ -83,7 +86,7 @@ class PostgresExtractor(Extractor[PostgresExtractorConfig]):
     def streams(self) -> Iterator[Stream]:
         """Describe each table or the query, from the catalogue."""
         for name, relation, table in self._relations():
-            with translated(COMPONENT, name):
+            with translated(COMPONENT, name), self._naming_near_tables(name, table):
                 columns = describe(self._connect(), relation, name)
                 key = primary_key(self._connect(), table) if table else ()
             yield Stream(name, columns, primary_key=whole_key(key, columns.names))
@@ -125,6 +128,19 @@ class PostgresExtractor(Extractor[PostgresExtractorConfig]):
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    @contextlib.contextmanager
+    def _naming_near_tables(self, stream: str, table: TableName | None) -> Iterator[None]:
+        """Say of a table that is not there which one may be meant."""
+        try:
+            yield
+        except pg_errors.UndefinedTable:
+            if table is None:
+                raise
+            from dteg.tables.catalogue import unknown_table
+
+            reason = str(unknown_table(self._connect(), table)).replace("there is", "the source has", 1)
+            raise PermanentError(reason, component=COMPONENT, stream=stream) from None
 
     def tables(self) -> list[TableName]:
         """Return the tables to read."""

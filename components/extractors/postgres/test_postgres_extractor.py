@@ -123,6 +123,13 @@ def test_a_relation_without_rows_has_its_schema_and_no_batches(make, database):
     assert list(extractor.read(stream, None)) == []
 
 
+def test_a_table_that_is_not_there_gets_its_near_miss(make):
+    with pytest.raises(
+        PermanentError, match=r"the source has no table public\.order; did you mean \"public\.orders\"\?"
+    ):
+        list(make(tables=["public.order"]).streams())
+
+
 def test_a_single_column_of_nulls_keeps_its_rows(make, database):
     database.execute("CREATE TABLE holes (a text); INSERT INTO holes VALUES (NULL), (''), (NULL)")
     assert read(make(table="public.holes")) == [{"a": None}, {"a": ""}, {"a": None}]

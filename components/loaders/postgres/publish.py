@@ -80,6 +80,7 @@ def _check_columns(names: Iterable[str], plan: LoadPlan) -> None:
         if name in OWN_COLUMNS:
             raise ConfigError(
                 f"{plan.target}: the column name {name} is dteg's own; rename it on the way (processor rename)"
+                " or name the others only (columns of the postgres extractor)"
             )
 
 

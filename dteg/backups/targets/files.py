@@ -15,7 +15,16 @@ from typing import IO
 
 from dteg.backups.frames import Reader
 from dteg.backups.models import ID
-from dteg.backups.targets.port import MANIFEST, MAX_MANIFEST_BYTES, Write, is_of, lost, taken, unknown
+from dteg.backups.targets.port import (
+    MANIFEST,
+    MAX_MANIFEST_BYTES,
+    Write,
+    checked_id,
+    is_of,
+    lost,
+    taken,
+    unknown,
+)
 from dteg.core.errors import EnvironmentProblemError
 
 _PARTIAL = ".partial"
@@ -101,10 +110,7 @@ class FileTarget:
         return found
 
     def _folder(self, backup_id: str) -> Path:
-        # An id is the only thing that becomes part of a path.
-        if not ID.fullmatch(backup_id):
-            raise unknown(backup_id, self.uri)
-        return self.root / backup_id
+        return self.root / checked_id(backup_id, self.uri)
 
 
 class FileDraft:

@@ -25,6 +25,7 @@ from dteg.backups.targets.port import (
     MANIFEST,
     RENEW_S,
     Write,
+    checked_id,
     is_of,
     lost,
     taken,
@@ -104,8 +105,7 @@ class ObjectTarget:
 
     def manifest(self, backup_id: str) -> bytes:
         """See `Target.manifest`."""
-        if not ID.fullmatch(backup_id):
-            raise unknown(backup_id, self.uri)
+        checked_id(backup_id, self.uri)
         try:
             with store_errors():
                 return bytes(obstore.get(self._store, f"{backup_id}/{MANIFEST}").bytes())
@@ -115,8 +115,7 @@ class ObjectTarget:
     @contextlib.contextmanager
     def open(self, backup_id: str, name: str) -> Iterator[Reader]:
         """See `Target.open`."""
-        if not ID.fullmatch(backup_id):
-            raise unknown(backup_id, self.uri)
+        checked_id(backup_id, self.uri)
         with store_errors():
             try:
                 stream = obstore.get(self._store, f"{backup_id}/{name}").stream(_READ_BYTES)
@@ -126,8 +125,7 @@ class ObjectTarget:
 
     def remove(self, backup_id: str) -> None:
         """See `Target.remove`."""
-        if not ID.fullmatch(backup_id):
-            raise unknown(backup_id, self.uri)
+        checked_id(backup_id, self.uri)
         names = self._found().get(backup_id, set())
         with store_errors():
             for name in sorted(names, key=lambda each: each != MANIFEST):

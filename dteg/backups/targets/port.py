@@ -92,6 +92,17 @@ def taken(slug: str, who: str) -> ConflictError:
     )
 
 
+def checked_id(backup_id: str, uri: str) -> str:
+    """Return the id of a backup; it is the only thing that becomes part of a path.
+
+    Raises:
+        NotFoundError: It cannot be one.
+    """
+    if not ID.fullmatch(backup_id):
+        raise unknown(backup_id, uri)
+    return backup_id
+
+
 def unknown(backup_id: str, uri: str) -> NotFoundError:
     """Return the error for a backup that is not there."""
     return NotFoundError(f"there is no backup {backup_id} at {uri}; see: dteg backups --to {uri}")

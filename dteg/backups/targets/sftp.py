@@ -27,6 +27,7 @@ from dteg.backups.targets.port import (
     MAX_MANIFEST_BYTES,
     RENEW_S,
     Write,
+    checked_id,
     is_of,
     lost,
     taken,
@@ -167,9 +168,7 @@ class SftpTarget:
         return found
 
     def _folder(self, backup_id: str) -> str:
-        if not ID.fullmatch(backup_id):
-            raise unknown(backup_id, self.uri)
-        return f"{self._root}/{backup_id}"
+        return f"{self._root}/{checked_id(backup_id, self.uri)}"
 
 
 class SftpDraft:

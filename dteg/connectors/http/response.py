@@ -9,7 +9,7 @@ import httpx
 import orjson
 
 from dteg.connectors.http.origin import without_query
-from dteg.core.clock import Clock, utc_now
+from dteg.core.clock import utc_now
 from dteg.core.errors import ConnectorError, InputError, PermanentError, TransientError
 from dteg.core.secrets import redact
 
@@ -68,11 +68,11 @@ class HttpResponse:
                 source=self.place,
             ) from None
 
-    def failure(self, *, component: str = "", stream: str = "", clock: Clock = utc_now) -> ConnectorError:
+    def failure(self, *, component: str = "", stream: str = "") -> ConnectorError:
         """Return the error that a status of 300 or more stands for."""
         message = f"{self.place} answered {self.status}: {self.snippet()}".rstrip(": ")
         if self.status in _TRANSIENT_STATUSES or self.status >= 500:
-            wait_s = retry_after_s(self.headers.get("retry-after", ""), clock())
+            wait_s = retry_after_s(self.headers.get("retry-after", ""), utc_now())
             return TransientError(message, component=component, stream=stream, retry_after_s=wait_s)
         return PermanentError(message, component=component, stream=stream)
 

@@ -20,11 +20,12 @@ is read, and made into a node of a query by our own code: what the language does
 import re
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from typing import Protocol
 
 from dteg.core.errors import ConfigError
+from dteg.core.lexing import Token, TokenReader, split
 from dteg.core.suggest import did_you_mean
-from dteg.core.tokens import Token
 from dteg.datasets.compiler import arithmetic, functions
 from dteg.datasets.compiler.casting import cast_to
 from dteg.datasets.compiler.comparing import compare, is_one_of
@@ -94,34 +95,20 @@ def read_formula(text: str, names: Names, mode: TextCompare) -> Term:
     return _Parser(text, names, mode).parse()
 
 
-class _Parser:
+class _Parser(TokenReader):
     def __init__(self, text: str, names: Names, mode: TextCompare) -> None:
-        self._text, self._names, self._mode = text, names, mode
-        self._tokens = _split(text)
-        self._next = 0
+        super().__init__(split(text, _TOKEN, MAX_NUMBER, _wrong))
+        self._names, self._mode = names, mode
         self._depth = 0
+        for token in self._tokens:
+            if token.kind == "number" and not token.text.isascii():
+                raise _wrong("write numbers with the digits 0 to 9", token)
 
     def parse(self) -> Term:
         found = self._formula()
         if (rest := self._peek()).kind != "end":
             raise _wrong(f"{rest.text!r} does not continue the formula", rest)
         return found
-
-    # Reading tokens
-
-    def _peek(self) -> Token:
-        return self._tokens[self._next]
-
-    def _take(self) -> Token:
-        token = self._tokens[self._next]
-        self._next += token.kind != "end"
-        return token
-
-    def _takes_word(self, *words: str) -> Token | None:
-        return self._take() if self._peek().is_word(*words) else None
-
-    def _takes_sign(self, *signs: str) -> Token | None:
-        return self._take() if self._peek().is_sign(*signs) else None
 
     def _expect(self, what: str) -> None:
         token = self._take()
@@ -145,16 +132,14 @@ class _Parser:
             raise _wrong(f"more than {MAX_DEPTH} brackets in one another", self._peek())
         found = self._and()
         while token := self._takes_word("or"):
-            left, right = found, self._and()
-            found = self._at(token, lambda left=left, right=right: arithmetic.either(left, right))  # type: ignore[misc]
+            found = self._at(token, partial(arithmetic.either, found, self._and()))
         self._depth -= 1
         return found
 
     def _and(self) -> Term:
         found = self._not()
         while token := self._takes_word("and"):
-            left, right = found, self._not()
-            found = self._at(token, lambda left=left, right=right: arithmetic.both(left, right))  # type: ignore[misc]
+            found = self._at(token, partial(arithmetic.both, found, self._not()))
         return found
 
     def _not(self) -> Term:
@@ -230,8 +215,7 @@ class _Parser:
             minus += token.text == "-"
         found = self._value()
         while token := self._takes_sign("::"):
-            type_, value = self._type(), found
-            found = self._at(token, lambda value=value, type_=type_: cast_to(value, type_))  # type: ignore[misc]
+            found = self._at(token, partial(cast_to, found, self._type()))
         if first.is_sign("+", "-"):
             return self._at(first, lambda: arithmetic.signed(found, minus=bool(minus % 2)))
         return found
@@ -241,7 +225,7 @@ class _Parser:
         if token.kind == "number":
             return literal_term(Decimal(token.text) if "." in token.text else int(token.text))
         if token.kind == "text":
-            return literal_term(token.text[1:-1].replace("''", "'"))
+            return literal_term(token.unquoted)
         if token.is_sign("("):
             found = self._formula()
             self._expect(")")
@@ -268,12 +252,12 @@ class _Parser:
         return found
 
     def _column(self, token: Token) -> Term:
-        alias, name = "", _name(token)
+        alias, name = "", token.unquoted
         if self._takes_sign("."):
             second = self._take()
             if second.kind not in ("word", "name"):
                 raise _wrong(f"after {token.text}. comes a column{_found(second)}", second)
-            alias, name = name, _name(second)
+            alias, name = name, second.unquoted
         return self._at(token, lambda: self._names.column(alias, name))
 
     def _call(self, token: Token) -> Term:
@@ -328,30 +312,6 @@ class _Parser:
             return parse_type(text)
         except ValueError as error:
             raise _wrong(str(error), token) from None
-
-
-def _split(text: str) -> list[Token]:
-    tokens: list[Token] = []
-    at, end = 0, len(text.rstrip())
-    while at < end:
-        match = _TOKEN.match(text, at)
-        start = at + len(text[at:]) - len(text[at:].lstrip()) + 1
-        if match is None or "\0" in match[0]:
-            odd = text[start - 1]
-            what = "the quote is never closed" if odd in "'\"" else f"{odd!r} means nothing here"
-            raise _wrong(what, Token("sign", odd, start))
-        kind = str(match.lastgroup)
-        if kind == "number" and len(match[kind]) > MAX_NUMBER:
-            raise _wrong(f"a number of more than {MAX_NUMBER} characters", Token(kind, match[kind], start))
-        if kind == "number" and not match[kind].isascii():
-            raise _wrong("write numbers with the digits 0 to 9", Token(kind, match[kind], start))
-        tokens.append(Token(kind, match[kind], start))
-        at = match.end()
-    return [*tokens, Token("end", "", end + 1)]
-
-
-def _name(token: Token) -> str:
-    return token.text[1:-1].replace('""', '"') if token.kind == "name" else token.text
 
 
 def _found(token: Token) -> str:

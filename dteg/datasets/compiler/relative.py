@@ -2,7 +2,17 @@
 
 from dteg.core.errors import ConfigError
 from dteg.datasets.compiler.nodes import exp
-from dteg.datasets.compiler.terms import DATE, TIMESTAMP, TIMESTAMPTZ, Term, at_utc, boxed, call, to_type
+from dteg.datasets.compiler.terms import (
+    DATE,
+    TIMESTAMP,
+    TIMESTAMPTZ,
+    Term,
+    at_utc,
+    boxed,
+    call,
+    interval,
+    to_type,
+)
 from dteg.datasets.spec import Relative
 from dteg.datasets.spec.values import RELATIVE
 from dteg.datasets.types import TIMES, Family, SqlType
@@ -43,11 +53,8 @@ def _shifted(node: exp.Expression, text: str) -> exp.Expression:
     count = int(match[2]) * times
     if count > _GREATEST[unit]:
         raise ConfigError(f"{text} is too far away")
-    length = exp.Cast(
-        this=exp.Literal.string(f"{count} {unit}"), to=exp.DataType(this=exp.DataType.Type.INTERVAL)
-    )
     operation = exp.Add if match[1] == "+" else exp.Sub
-    return boxed(operation(this=node, expression=length))
+    return boxed(operation(this=node, expression=interval(f"{count} {unit}")))
 
 
 def _as_family(local: exp.Expression, timezone: str, wanted: Family) -> tuple[exp.Expression, SqlType]:

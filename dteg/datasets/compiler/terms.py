@@ -218,6 +218,11 @@ def to_type(node: exp.Expression, type_: SqlType) -> exp.Cast:
     return exp.Cast(this=node, to=exp.DataType(this=_NODES[type_.sql]))
 
 
+def interval(text: str) -> exp.Cast:
+    """Return a span of time, such as `3 days`; the text is ours, never a user's."""
+    return exp.Cast(this=exp.Literal.string(text), to=exp.DataType(this=exp.DataType.Type.INTERVAL))
+
+
 def boxed(node: exp.Expression) -> exp.Expression:
     """Put brackets around a node: the generator writes none by itself."""
     return exp.Paren(this=node)

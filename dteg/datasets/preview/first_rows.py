@@ -171,4 +171,4 @@ def _told(each: Expectation, count: int, spec: DatasetSpec) -> str:
         return (
             f"expect: {each.expect} does not hold: {values} {columns} {there} there several times, so {rest}"
         )
-    return f"{values} {columns} {there} there several times, so {rest}; say what you expect with expect"
+    return f"{values} {columns} {there} there several times, so {rest}; say what you expect of the join"

@@ -73,7 +73,6 @@ def suggest_joins(
     project: Project,
     tables: Mapping[str, Ref] | Sequence[Ref],
     *,
-    sample: bool = True,
     sees: Visible = EVERYTHING,
 ) -> list[JoinSuggestion]:
     """Return how tables may belong together, best first: by foreign keys, names and types, and values they share.
@@ -81,7 +80,6 @@ def suggest_joins(
     Args:
         project: Whose.
         tables: Table by alias; without aliases they are called `t1`, `t2` and so on.
-        sample: Whether to compare values of a few rows where only names, or not even those, speak for a pair.
         sees: What who asks may see.
 
     Raises:
@@ -93,7 +91,7 @@ def suggest_joins(
     catalogue = LiveCatalogue(project, sees)
     known = {alias: catalogue.table(reference) for alias, reference in named.items()}
     candidates = candidates_of(known)
-    if sample and any(each.needs == "sample" for each in candidates):
+    if any(each.needs == "sample" for each in candidates):
         candidates = _sampled(project, known, candidates)
     candidates.sort(key=lambda each: (-each.score, each.left, each.right))
     return [_suggestion(each, known) for each in _without_ids(candidates)[:MAX_SUGGESTIONS]]

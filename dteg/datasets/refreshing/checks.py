@@ -135,7 +135,7 @@ def _unique(connection: Connection, columns: Sequence[str], subject: Checked) ->
     query = sql.SQL(
         "SELECT count(*), coalesce(sum(n), 0) FROM (SELECT count(*) AS n FROM {} GROUP BY {} HAVING count(*) > 1) AS r"
     )
-    row = connection.execute(query.format(_identifier(subject), names)).fetchone()
+    row = connection.execute(query.format(subject.relation.identifier, names)).fetchone()
     repeated, rows = row or (0, 0)
     return (
         not repeated,
@@ -147,7 +147,9 @@ def _not_null(connection: Connection, columns: Sequence[str], subject: Checked) 
     counts = sql.SQL(", ").join(
         sql.SQL("count(*) FILTER (WHERE {} IS NULL)").format(sql.Identifier(column)) for column in columns
     )
-    row = connection.execute(sql.SQL("SELECT {} FROM {}").format(counts, _identifier(subject))).fetchone()
+    row = connection.execute(
+        sql.SQL("SELECT {} FROM {}").format(counts, subject.relation.identifier)
+    ).fetchone()
     missing = [f"{count:,} in {column}" for column, count in zip(columns, row or (), strict=True) if count]
     return not missing, f"missing values: {', '.join(missing)}" if missing else "no value is missing"
 
@@ -158,17 +160,13 @@ def _fresh(connection: Connection, value: Any, subject: Checked) -> tuple[bool, 
     query = sql.SQL(
         "SELECT max({0})::text, extract(epoch FROM now() - CASE WHEN pg_typeof(max({0}))::text = 'date' "
         "THEN max({0})::timestamptz + interval '1 day' ELSE max({0})::timestamptz END)::float8 FROM {1}"
-    ).format(column, _identifier(subject))
+    ).format(column, subject.relation.identifier)
     row = connection.execute(query).fetchone()
     newest, age_s = row or (None, None)
     if newest is None or age_s is None:
         return False, f"there is no time in {value.col}"
     allowed = parse_duration(value.max_age).total_seconds()
     return age_s <= allowed, f"the newest {value.col} is {newest}, at most {value.max_age} ago is allowed"
-
-
-def _identifier(subject: Checked) -> sql.Identifier:
-    return sql.Identifier(subject.relation.schema, subject.relation.name)
 
 
 _CHECKS: dict[str, Any] = {

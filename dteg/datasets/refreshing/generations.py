@@ -16,8 +16,9 @@ import psycopg
 from psycopg import errors as pg_errors
 from psycopg import sql
 
+from dteg.core.control import unlock
 from dteg.core.identifiers import TableName
-from dteg.core.queries import load_queries
+from dteg.core.queries import first_value, load_queries
 from dteg.datasets import store
 from dteg.datasets.models import CACHE_SCHEMA, DatasetColumn
 
@@ -98,7 +99,7 @@ def build(connection: Connection, plan: Plan, limit: Callable[[], None]) -> Buil
     limit()
     cursor = connection.execute(
         sql.SQL("CREATE MATERIALIZED VIEW {} AS SELECT * FROM {} WITH DATA").format(
-            _identifier(relation), _identifier(view)
+            relation.identifier, view.identifier
         )
     )
     columns = ask(connection, "columns", relation=view.sql)
@@ -179,9 +180,7 @@ def sweep_all(connection: Connection) -> int:
             try:
                 dropped += sweep(connection, slug)
             finally:
-                connection.execute(
-                    "SELECT pg_advisory_unlock(hashtextextended('dteg dataset ' || %s, 0))", [slug]
-                )
+                unlock(connection, f"dteg dataset {slug}")
     return dropped
 
 
@@ -197,7 +196,7 @@ def _detach(connection: Connection, slug: str, view: TableName, columns: Sequenc
     refusal = sql.SQL("{}::text::boolean").format(sql.Literal(_NO_REFRESH.format(slug)))
     connection.execute(
         sql.SQL("CREATE OR REPLACE VIEW {} AS SELECT {} WHERE {}").format(
-            sql.Identifier(view.schema, view.name), sql.SQL(", ").join(parts), refusal
+            view.identifier, sql.SQL(", ").join(parts), refusal
         )
     )
 
@@ -228,7 +227,7 @@ def _create_index(
     connection.execute(
         sql.SQL("CREATE {} INDEX ON {} ({}) {}").format(
             sql.SQL("UNIQUE" if unique else ""),
-            sql.Identifier(relation.schema, relation.name),
+            relation.identifier,
             sql.SQL(", ").join(map(sql.Identifier, columns)),
             sql.SQL("NULLS NOT DISTINCT" if unique else ""),
         )
@@ -236,9 +235,4 @@ def _create_index(
 
 
 def _count(connection: Connection, relation: TableName) -> int:
-    row = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(_identifier(relation))).fetchone()
-    return int(row[0]) if row else 0
-
-
-def _identifier(relation: TableName) -> sql.Identifier:
-    return sql.Identifier(relation.schema, relation.name)
+    return int(first_value(connection, sql.SQL("SELECT count(*) FROM {}").format(relation.identifier)))

@@ -128,9 +128,9 @@ def _create(connection: Connection, view: TableName, relation: TableName, names:
     connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(BUILDER)))
     connection.execute(
         sql.SQL("CREATE OR REPLACE VIEW {} AS SELECT {} FROM {}").format(
-            sql.Identifier(view.schema, view.name),
+            view.identifier,
             sql.SQL(", ").join(map(sql.Identifier, names)),
-            sql.Identifier(relation.schema, relation.name),
+            relation.identifier,
         )
     )
     connection.execute(b"SET LOCAL ROLE NONE")

@@ -25,11 +25,12 @@ from dteg.core.errors import (
 from dteg.core.liveness import WatchedConnection
 from dteg.core.postgres import connect, translate, translated
 from dteg.core.project import Project
+from dteg.core.queries import first_value
 from dteg.datasets import store
 from dteg.datasets.inputs import Inputs
 from dteg.datasets.models import CheckResult, Generation, GenerationStatus
 from dteg.datasets.refreshing import checks, generations, publishing
-from dteg.sources.reaching import is_unreachable
+from dteg.sources.reaching import is_unreachable, plain_failure
 from dteg.sources.roles import ensure_roles
 
 if TYPE_CHECKING:
@@ -276,11 +277,11 @@ class Refresh:
         from dteg.datasets.catalogue import LiveCatalogue
         from dteg.datasets.compiler import expectations
 
-        wrong = []
-        for each in expectations(self._spec, LiveCatalogue(self._project)):
-            row = connection.execute(each.sql.encode()).fetchone()
-            if row and row[0]:
-                wrong.append(f"{each.where} is not {each.expect} for {row[0]:,} values")
+        wrong = [
+            f"{each.where} is not {each.expect} for {count:,} values"
+            for each in expectations(self._spec, LiveCatalogue(self._project))
+            if (count := first_value(connection, each.sql))
+        ]
         return CheckResult(
             name=name,
             passed=not wrong,
@@ -303,7 +304,8 @@ class Refresh:
             )
         if is_unreachable(error):
             return TransientError(
-                f"a source failed while it was read: {translate(error, 'datasets')}", component="datasets"
+                f"a source failed while it was read: {plain_failure(translate(error, 'datasets'))}",
+                component="datasets",
             )
         return translate(error, "datasets")
 

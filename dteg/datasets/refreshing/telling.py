@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from dteg.alerts.models import Kind, Occurrence, Severity, State
-from dteg.alerts.occurrences import report
+from dteg.alerts.occurrences import check_occurrence, report
 from dteg.core.errors import ConflictError, DtegError
 from dteg.core.project import Project
 from dteg.core.secrets import redact
@@ -99,14 +99,11 @@ def _checks(generation: Generation) -> Iterator[Occurrence]:
     table = f"{VIEW_SCHEMA}.{generation.dataset}"
     for check in generation.checks:
         severity = Severity.ERROR if check.blocking else Severity.WARNING
-        yield Occurrence(
-            kind=Kind.CHECK,
-            subject=f"{table}: {check.name}"[:500],
-            message=f"check {check.name} of {table} {'passed' if check.passed else 'failed'}: {check.message}"[:_MAX_MESSAGE],
-            state=State.RESOLVED if check.passed else State.FIRING,
-            severity=Severity.INFO if check.passed else severity,
-            details={"table": table, "check": check.name, "passed": check.passed, "run_id": generation.run_id},
-        )  # fmt: skip
+        found = f"{'passed' if check.passed else 'failed'}: {check.message}"
+        details = {"run_id": generation.run_id}
+        yield check_occurrence(
+            table, check.name, found, passed=check.passed, severity=severity, details=details
+        )
 
 
 def _subject(slug: str) -> str:

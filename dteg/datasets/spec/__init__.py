@@ -51,7 +51,7 @@ from dteg.datasets.spec.sources import (
     TableSource,
 )
 from dteg.datasets.spec.upkeep import Cache, Check, FreshCheck, Keep, Snapshot
-from dteg.datasets.spec.values import Grain, SpecModel
+from dteg.datasets.spec.values import Grain
 
 __all__ = [
     "MAX_COLUMNS",
@@ -91,7 +91,6 @@ __all__ = [
     "Order",
     "Relative",
     "Snapshot",
-    "SpecModel",
     "TableRef",
     "TableSource",
     "conditions",

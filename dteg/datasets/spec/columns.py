@@ -4,20 +4,20 @@ from typing import Annotated
 
 from pydantic import Discriminator, Field, Tag
 
+from dteg.core.config import UnderscoredModel
 from dteg.datasets.models import Slug
 from dteg.datasets.spec.values import (
     ColumnName,
     FormulaText,
     OutputModel,
     Reference,
-    SpecModel,
     TypeText,
     Value,
     key_of,
 )
 
 
-class Lookup(SpecModel):
+class Lookup(UnderscoredModel):
     """A value of a dictionary."""
 
     dictionary: Slug = Field(description="Slug of the dictionary.")

@@ -4,27 +4,28 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from dteg.core.config import UnderscoredModel
 from dteg.datasets.models import Slug
 from dteg.datasets.spec.columns import Column
 from dteg.datasets.spec.filters import Filter
 from dteg.datasets.spec.measures import Group, Measure
 from dteg.datasets.spec.sources import Join, TableRef
 from dteg.datasets.spec.upkeep import Cache, Check, Snapshot
-from dteg.datasets.spec.values import ColumnName, SpecModel, check_size
+from dteg.datasets.spec.values import ColumnName, check_size
 from dteg.tokens.visible import Role
 
 MAX_SOURCES = 20
 MAX_COLUMNS = 500
 
 
-class Order(SpecModel):
+class Order(UnderscoredModel):
     """By what rows are sorted."""
 
     col: ColumnName = Field(description="A column of the result.")
     descending: bool = Field(False, description="Greatest first.")
 
 
-class DatasetSpec(SpecModel):
+class DatasetSpec(UnderscoredModel):
     """A dataset: sources, how they are joined, and what is made of them."""
 
     dataset: Slug = Field(description="Its name: small letters, digits and _, a letter first.")

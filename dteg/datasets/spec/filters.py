@@ -5,9 +5,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from dteg.core.config import UnderscoredModel
 from dteg.core.schedules import TimezoneText
 from dteg.core.yaml import Path_
-from dteg.datasets.spec.values import Grain, Reference, RelativeText, SpecModel, Value, key_of
+from dteg.datasets.spec.values import Grain, Reference, RelativeText, Value, key_of
 
 MAX_CONDITIONS = 200
 MAX_VALUES = 1_000
@@ -18,7 +19,7 @@ Operator = Literal[
 ]  # fmt: skip
 
 
-class Relative(SpecModel):
+class Relative(UnderscoredModel):
     """A time that moves with the clock: `-90d`, or with `start_of` the start of the period it falls into."""
 
     relative: RelativeText = Field(
@@ -28,7 +29,7 @@ class Relative(SpecModel):
     timezone: TimezoneText = Field("UTC", description="Zone in which periods start.")
 
 
-class ColumnValue(SpecModel):
+class ColumnValue(UnderscoredModel):
     """The value of another column."""
 
     col: Reference = Field(description="The other column.")
@@ -53,7 +54,7 @@ FilterValue = Annotated[
 ]
 
 
-class Condition(SpecModel):
+class Condition(UnderscoredModel):
     """One comparison."""
 
     col: Reference = Field(description="`alias.column`, or the name of a column of this dataset.")
@@ -81,13 +82,13 @@ class Condition(SpecModel):
         return self
 
 
-class AllOf(SpecModel):
+class AllOf(UnderscoredModel):
     """All of them are true."""
 
     all_: list["Filter"] = Field(max_length=MAX_CONDITIONS, description="Conditions and groups.")
 
 
-class AnyOf(SpecModel):
+class AnyOf(UnderscoredModel):
     """At least one of them is true."""
 
     any_: list["Filter"] = Field(
@@ -95,7 +96,7 @@ class AnyOf(SpecModel):
     )
 
 
-class NotOf(SpecModel):
+class NotOf(UnderscoredModel):
     """It is not true, or not known to be."""
 
     not_: "Filter" = Field(description="A condition or group.")

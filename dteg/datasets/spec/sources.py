@@ -4,14 +4,15 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from dteg.core.config import UnderscoredModel
 from dteg.datasets.models import Slug
-from dteg.datasets.spec.values import Reference, SpecModel, key_of
+from dteg.datasets.spec.values import Reference, key_of
 
 JoinType = Literal["left", "inner", "right", "full"]
 Expect = Literal["one_to_one", "one_to_many", "many_to_one", "many_to_many"]
 
 
-class TableSource(SpecModel):
+class TableSource(UnderscoredModel):
     """A table of a source."""
 
     source: Slug = Field(description="Slug of the source; `warehouse` for the warehouse's own tables.")
@@ -25,7 +26,7 @@ class TableSource(SpecModel):
         return f"{self.source}/{self.schema_}.{self.table}" if self.schema_ else f"{self.source}/{self.table}"
 
 
-class DictionarySource(SpecModel):
+class DictionarySource(UnderscoredModel):
     """A dictionary."""
 
     dictionary: Slug = Field(description="Slug of the dictionary.")
@@ -35,7 +36,7 @@ class DictionarySource(SpecModel):
         return f"dictionary {self.dictionary}"
 
 
-class DatasetSource(SpecModel):
+class DatasetSource(UnderscoredModel):
     """Another dataset, as it was last published."""
 
     dataset: Slug = Field(description="Slug of the dataset.")
@@ -54,7 +55,7 @@ TableRef = Annotated[
 """One of the three things that a dataset reads."""
 
 
-class Join(SpecModel):
+class Join(UnderscoredModel):
     """How rows of two sources belong together."""
 
     left: Slug = Field(description="Alias of one source.")

@@ -4,12 +4,13 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
+from dteg.core.config import UnderscoredModel
 from dteg.core.durations import DurationText
 from dteg.core.schedules import CronText, TimezoneText
-from dteg.datasets.spec.values import ColumnName, KeepText, PercentText, SpecModel, key_of
+from dteg.datasets.spec.values import ColumnName, KeepText, PercentText, key_of
 
 
-class Cache(SpecModel):
+class Cache(UnderscoredModel):
     """When rows are built anew, and how many copies are kept."""
 
     schedule: CronText | None = Field(
@@ -30,14 +31,14 @@ class Cache(SpecModel):
     )
 
 
-class Keep(SpecModel):
+class Keep(UnderscoredModel):
     """How long points are kept."""
 
     raw: KeepText = Field("90d", description="Each point.")
     daily: KeepText = Field("3y", description="The last point of each day.")
 
 
-class Snapshot(SpecModel):
+class Snapshot(UnderscoredModel):
     """What is remembered of each state."""
 
     schedule: CronText = Field(description="Cron expression with five fields.")
@@ -52,7 +53,7 @@ class Snapshot(SpecModel):
     keep: Keep = Field(Keep(), description="How long.")
 
 
-class _Check(SpecModel):
+class _Check(UnderscoredModel):
     blocking: bool = Field(True, description="Whether rows that fail are not published.")
 
 
@@ -86,7 +87,7 @@ class NotNullCheck(_Check):
     not_null: list[ColumnName] = Field(min_length=1, max_length=100, description="Columns.")
 
 
-class Fresh(SpecModel):
+class Fresh(UnderscoredModel):
     """How new the newest row has to be."""
 
     col: ColumnName = Field(description="Column of dates or times.")

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import AfterValidator, Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
-from dteg.core.config import ConfigModel
+from dteg.core.config import UnderscoredModel
 from dteg.core.durations import parse_duration
 from dteg.core.identifiers import MAX_IDENTIFIER_BYTES
 
@@ -115,15 +115,7 @@ KeepText = Annotated[str, AfterValidator(_keep)]
 Value = Annotated[StrictBool | StrictInt | StrictFloat | StrictStr, AfterValidator(_text)]
 
 
-class SpecModel(ConfigModel):
-    """A field whose name ends with `_`, because Python or pydantic needs the word, is written without it."""
-
-    model_config = ConfigDict(
-        alias_generator=lambda name: name.rstrip("_"), populate_by_name=True, serialize_by_alias=True
-    )
-
-
-class OutputModel(SpecModel):
+class OutputModel(UnderscoredModel):
     """Something with a name that is worth showing."""
 
     name: ColumnName = Field(description="Name of the column.")

@@ -76,12 +76,11 @@ class Forecaster:
 
     Args:
         python: The Python that has statsforecast; None forecasts seasonally naive in this process.
-        idle_s: Time after which a worker without work is ended.
     """
 
-    def __init__(self, python: Path | None, *, idle_s: float = IDLE_S) -> None:
+    def __init__(self, python: Path | None) -> None:
         self.python = python
-        self._idle_s = idle_s
+        self._idle_s = IDLE_S
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
         self._lines: queue.Queue[str] = queue.Queue()

@@ -21,9 +21,11 @@ from psycopg import sql
 from pydantic import ValidationError
 
 from dteg.core.columns import sql_type
+from dteg.core.control import unlock
 from dteg.core.errors import ConfigError, DtegError, PermanentError, TransientError, UnavailableError
 from dteg.core.identifiers import TableName
 from dteg.core.project import Project
+from dteg.core.queries import first_value
 from dteg.core.retry import RetryPolicy
 from dteg.core.sql_types import parse_sql_type
 from dteg.pipelines.listener import Listener
@@ -94,11 +96,6 @@ def columns_of(project: Project, reading: Reading) -> list[Column]:
     ]
 
 
-def key_of(project: Project, reading: Reading) -> list[str]:
-    """Return the key that the source itself names."""
-    return list(_stream(project, reading).primary_key)
-
-
 def format_type(text: str) -> str:
     """Return a type as `format_type` of PostgreSQL spells it."""
     type_ = parse_sql_type(text)
@@ -153,10 +150,10 @@ def copy_tables(
 
 def time_left(connection: Connection) -> float:
     """Return how long a copy may take (s): as long as one statement of the connection; infinite if it has no limit."""
-    row = connection.execute(
-        "SELECT setting::int FROM pg_settings WHERE name = 'statement_timeout'"
-    ).fetchone()
-    return row[0] / 1000 if row and row[0] else math.inf
+    limit_ms = first_value(
+        connection, "SELECT setting::int FROM pg_settings WHERE name = 'statement_timeout'"
+    )
+    return limit_ms / 1000 if limit_ms else math.inf
 
 
 class _Deadline(Listener):
@@ -200,7 +197,7 @@ def _copy(link: Link, connection: Connection, table: SourceTable, reading: Readi
     finally:
         for name in (beside, letters):
             with contextlib.suppress(psycopg.Error):
-                connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(_identifier(name)))
+                connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(name.identifier))
         for statement in _FORGET:
             with contextlib.suppress(psycopg.Error):
                 connection.execute(statement, [str(beside)])
@@ -266,7 +263,7 @@ def _place(project: Project, reading: Reading) -> Project:
 
 def _finish(connection: Connection, beside: TableName, key: Sequence[str], table: SourceTable) -> None:
     """Give a new copy its key and its statistics, and take away what loads of pipelines have beside their columns."""
-    name = _identifier(beside)
+    name = beside.identifier
     connection.execute(
         sql.SQL("ALTER TABLE {} DROP COLUMN IF EXISTS {}").format(name, sql.Identifier(LOADED_AT))
     )
@@ -293,13 +290,13 @@ def _swap(connection: Connection, beside: TableName, table: SourceTable) -> None
             retire(connection, table.relation)
             connection.execute(
                 sql.SQL("ALTER TABLE {} RENAME TO {}").format(
-                    _identifier(beside), sql.Identifier(table.relation.name)
+                    beside.identifier, sql.Identifier(table.relation.name)
                 )
             )
             if table.description:
                 connection.execute(
                     sql.SQL("COMMENT ON TABLE {} IS {}").format(
-                        sql.Identifier(table.relation.schema_, table.relation.name),
+                        table.relation.identifier,
                         sql.Literal(table.description),
                     )
                 )
@@ -328,8 +325,4 @@ def _turn(link: Link, connection: Connection) -> Iterator[None]:
         yield
     finally:
         with contextlib.suppress(psycopg.Error):
-            connection.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", [name])
-
-
-def _identifier(table: TableName) -> sql.Identifier:
-    return sql.Identifier(table.schema, table.name)
+            unlock(connection, name)

@@ -1,16 +1,18 @@
 """Files as sources: CSV, Excel, Parquet and JSON, of this machine, from an address, or sent."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from dteg.core.errors import ConfigError
-from dteg.sources.kinds import PROBE_TIMEOUT_S, Link
+from dteg.sources.kinds import PROBE_TIMEOUT_S, Link, probed
 from dteg.sources.models import Probe, Progress, SourceTable, TableProblem
 from dteg.sources.staging.copying import Reading, columns_of, copy_tables, time_left
-from dteg.sources.staging.linker import one_table, probed, table_name
+from dteg.sources.staging.linker import one_table, table_name
 from dteg.sources.staging.options import FileOptions, headers_of, types_of
 from dteg.sources.staging.places import allowed_path, check_place, local_file, name_of
 from dteg.sources.staging.settings import settings_of
@@ -42,8 +44,8 @@ class FileLinker:
     def introspect(self, link: Link) -> list[SourceTable]:
         """Read the file once to find its columns and types."""
         options: FileOptions = link.options
-        with local_file(link) as path:
-            columns = columns_of(link.project, _reading(options, path))
+        with self.reading(link) as reading:
+            columns = columns_of(link.project, reading)
         name = table_name(options.table, name_of(options), link.slug)
         if absent := [key for key in options.primary_key if key not in {each.name for each in columns}]:
             raise ConfigError(
@@ -61,13 +63,18 @@ class FileLinker:
         """Copy the file."""
         if not tables:
             return []
-        with local_file(link, time_left(connection)) as path:
-            reading = _reading(link.options, path)
+        with self.reading(link, time_left(connection)) as reading:
             return copy_tables(link, connection, tables, lambda *_: reading, on_progress)
 
     def unlink(self, link: Link, connection: psycopg.Connection[Any]) -> None:
         """Delete a file that was sent."""
         forget_uploads(link.project, link.slug)
+
+    @contextmanager
+    def reading(self, link: Link, left_s: float = math.inf) -> Iterator[Reading]:
+        """Yield how to read the rows, with the file on this machine meanwhile."""
+        with local_file(link, left_s) as path:
+            yield _reading(link.options, path)
 
 
 def place_of(link: Link, timeout_s: float) -> str:

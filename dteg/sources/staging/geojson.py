@@ -2,24 +2,22 @@
 
 import math
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import orjson
-import psycopg
 
 from dteg.core.errors import InputError
 from dteg.core.geojson import MAX_BYTES, Collection, Feature, read_features
-from dteg.sources.kinds import PROBE_TIMEOUT_S, Link
-from dteg.sources.models import Probe, Progress, SourceTable, TableProblem
-from dteg.sources.staging.copying import Reading, columns_of, copy_tables, time_left
-from dteg.sources.staging.files import place_of
-from dteg.sources.staging.linker import one_table, probed, table_name
+from dteg.sources.kinds import Link
+from dteg.sources.models import SourceTable
+from dteg.sources.staging.copying import Reading, columns_of
+from dteg.sources.staging.files import FileLinker
+from dteg.sources.staging.linker import one_table, table_name
 from dteg.sources.staging.options import GeoJsonOptions
 from dteg.sources.staging.places import check_place, local_file, name_of
-from dteg.sources.staging.uploads import forget_uploads
 
 FEATURE, FEATURE_ID, GEOMETRY = "feature_number", "feature_id", "geometry"
 BOUNDS = ("west", "south", "east", "north")
@@ -28,7 +26,7 @@ _OWN: dict[str, str] = {
 }  # fmt: skip
 
 
-class GeoJsonLinker:
+class GeoJsonLinker(FileLinker):
     """Copies the features of one file."""
 
     def check(self, link: Link) -> None:
@@ -39,10 +37,6 @@ class GeoJsonLinker:
         """
         check_place(link)
 
-    def probe(self, link: Link, timeout_s: float = PROBE_TIMEOUT_S) -> Probe:
-        """Look whether the file is there."""
-        return probed(lambda: place_of(link, timeout_s))
-
     def introspect(self, link: Link) -> list[SourceTable]:
         """Check the file, and find the types of the properties."""
         options: GeoJsonOptions = link.options
@@ -51,22 +45,11 @@ class GeoJsonLinker:
         name = table_name(options.table, name_of(options), link.slug)
         return one_table(link, name, columns, primary_key=[FEATURE], rows=len(collection.features))
 
-    def link_tables(
-        self,
-        link: Link,
-        connection: psycopg.Connection[Any],
-        tables: Sequence[SourceTable],
-        on_progress: Progress,
-    ) -> list[TableProblem]:
-        """Copy the features."""
-        if not tables:
-            return []
-        with _as_rows(link, time_left(connection)) as (reading, _):
-            return copy_tables(link, connection, tables, lambda *_: reading, on_progress)
-
-    def unlink(self, link: Link, connection: psycopg.Connection[Any]) -> None:
-        """Delete a file that was sent."""
-        forget_uploads(link.project, link.slug)
+    @contextmanager
+    def reading(self, link: Link, left_s: float = math.inf) -> Iterator[Reading]:
+        """Yield how to read the features as rows."""
+        with _as_rows(link, left_s) as (reading, _):
+            yield reading
 
 
 @contextmanager

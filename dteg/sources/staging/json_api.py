@@ -11,10 +11,10 @@ from dteg.connectors.http.guard import guarded
 from dteg.core.errors import ConfigError, PermanentError
 from dteg.core.retry import RetryPolicy
 from dteg.core.secrets import resolve
-from dteg.sources.kinds import PROBE_TIMEOUT_S, Link
+from dteg.sources.kinds import PROBE_TIMEOUT_S, Link, probed
 from dteg.sources.models import Probe, Progress, SourceTable, TableProblem
 from dteg.sources.staging.copying import Reading, columns_of, copy_tables
-from dteg.sources.staging.linker import one_table, probed, table_name
+from dteg.sources.staging.linker import one_table, table_name
 from dteg.sources.staging.options import JsonApiOptions, dotted, types_of
 from dteg.sources.staging.settings import settings_of
 

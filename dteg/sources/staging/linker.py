@@ -1,13 +1,10 @@
 """What the linkers of copied kinds share."""
 
 import re
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from dteg.core.errors import DtegError
-from dteg.core.secrets import redact
 from dteg.sources.kinds import Link
-from dteg.sources.models import Column, Probe, Relation, SourceTable
+from dteg.sources.models import Column, Relation, SourceTable
 from dteg.sources.patterns import matches
 
 _OTHERS = re.compile(r"\W+")
@@ -38,17 +35,3 @@ def one_table(
             primary_key=list(primary_key), row_estimate=rows,
         )
     ]  # fmt: skip
-
-
-def probed(ask: Callable[[], str]) -> Probe:
-    """Return what came of asking a source whether it is there."""
-    started = time.perf_counter()
-    try:
-        server = ask()
-    except DtegError as error:
-        return Probe(ok=False, ms=_ms(started), message=redact(str(error)))
-    return Probe(ok=True, ms=_ms(started), server=server)
-
-
-def _ms(started: float) -> int:
-    return round((time.perf_counter() - started) * 1000)

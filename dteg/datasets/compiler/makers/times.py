@@ -19,6 +19,7 @@ from dteg.datasets.compiler.terms import (
     built,
     call,
     guarded,
+    interval,
     to_type,
 )
 from dteg.datasets.types import Family
@@ -85,10 +86,7 @@ def added(unit: str) -> Make:
             raise ConfigError(f"add_{unit}s adds a whole number up to 100 000 that is written as such")
         if unit == "month" and abs(amount) > 12_000:
             raise ConfigError("add_months adds at most 12 000 months")
-        length = exp.Cast(
-            this=exp.Literal.string(f"{amount} {unit}s"), to=exp.DataType(this=exp.DataType.Type.INTERVAL)
-        )
-        node = boxed(exp.Add(this=as_timestamp(terms[0]), expression=length))
+        node = boxed(exp.Add(this=as_timestamp(terms[0]), expression=interval(f"{amount} {unit}s")))
         if terms[0].family is Family.DATE and unit != "hour":
             return built(to_type(node, DATE), DATE, terms)
         return built(node, TIMESTAMP, terms)
