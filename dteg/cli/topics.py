@@ -20,6 +20,17 @@ _READ_BYTES = 1 << 18
 
 TopicArgument = Annotated[str, typer.Argument(help="Name of the topic.", metavar="TOPIC")]
 GroupOption = Annotated[str, typer.Option("--group", metavar="GROUP", help="Name of the group.")]
+DescriptionOption = Annotated[str | None, typer.Option(help="What the messages are.")]
+RetentionOption = Annotated[str | None, typer.Option(help="How long messages are kept, such as 7d.")]
+RetentionMbOption = Annotated[int | None, typer.Option(min=1, help="MB of payload that are kept.")]
+MaxPayloadOption = Annotated[int | None, typer.Option(min=1, max=8192, help="Largest payload, in KB.")]
+MaxAttemptsOption = Annotated[
+    int | None, typer.Option(min=1, max=1000, help="Deliveries before a message is a dead letter.")
+]
+RetryBaseOption = Annotated[
+    float | None, typer.Option(min=0, help="Wait before the second delivery; then doubled.")
+]
+RetryMaxOption = Annotated[float | None, typer.Option(min=0, help="Longest wait between deliveries.")]
 
 
 class ExecCommand(TyperCommand):
@@ -44,36 +55,56 @@ SUBSCRIBE_OPTIONS = {"cls": ExecCommand}
 @app.command("create")
 def create(
     topic: TopicArgument,
-    description: Annotated[str, typer.Option(help="What the messages are.")] = "",
-    retention: Annotated[str, typer.Option(help="How long messages are kept, such as 7d.")] = "7d",
-    retention_mb: Annotated[int, typer.Option(min=1, help="MB of payload that are kept.")] = 1024,
-    max_payload_kb: Annotated[int, typer.Option(min=1, max=8192, help="Largest payload, in KB.")] = 512,
-    max_attempts: Annotated[
-        int, typer.Option(min=1, max=1000, help="Deliveries before a message is a dead letter.")
-    ] = 5,
-    retry_base_s: Annotated[
-        float, typer.Option(min=0, help="Wait before the second delivery; then doubled.")
-    ] = 1,
-    retry_max_s: Annotated[float, typer.Option(min=0, help="Longest wait between deliveries.")] = 300,
+    description: DescriptionOption = "",
+    retention: RetentionOption = "7d",
+    retention_mb: RetentionMbOption = 1024,
+    max_payload_kb: MaxPayloadOption = 512,
+    max_attempts: MaxAttemptsOption = 5,
+    retry_base_s: RetryBaseOption = 1,
+    retry_max_s: RetryMaxOption = 300,
     url: StudioUrl = "",
     as_json: AsJson = False,
 ) -> int:
     """Make a topic, with how long its messages stay and how often they are tried."""
-    from dteg.core.durations import parse_duration
+    from dteg.topics import TopicSettings
+
+    settings = _model(
+        TopicSettings,
+        **_given(
+            description, retention, retention_mb, max_payload_kb, max_attempts, retry_base_s, retry_max_s
+        ),
+    )
+    made = _topics(url).create(topic, settings)
+    print(made.model_dump_json() if as_json else f"made topic {made.name}")
+    return 0
+
+
+@app.command("change")
+def change(
+    topic: TopicArgument,
+    description: DescriptionOption = None,
+    retention: RetentionOption = None,
+    retention_mb: RetentionMbOption = None,
+    max_payload_kb: MaxPayloadOption = None,
+    max_attempts: MaxAttemptsOption = None,
+    retry_base_s: RetryBaseOption = None,
+    retry_max_s: RetryMaxOption = None,
+    url: StudioUrl = "",
+    as_json: AsJson = False,
+) -> int:
+    """Give a topic other settings; those that are not named stay."""
     from dteg.core.errors import ConfigError
     from dteg.topics import TopicSettings
 
-    try:
-        retention_s = int(parse_duration(retention).total_seconds())
-    except ValueError as error:
-        raise ConfigError(f"--retention: {error}") from None
-    settings = _model(
-        TopicSettings, description=description, retention_s=retention_s, retention_bytes=retention_mb * 2**20,
-        max_payload_bytes=max_payload_kb * 1024, max_attempts=max_attempts, retry_base_s=retry_base_s,
-        retry_max_s=retry_max_s,
-    )  # fmt: skip
-    made = _topics(url).create(topic, settings)
-    print(made.model_dump_json() if as_json else f"made topic {made.name}")
+    given = _given(
+        description, retention, retention_mb, max_payload_kb, max_attempts, retry_base_s, retry_max_s
+    )
+    if not given:
+        raise ConfigError("say what to change, such as --retention 30d; dteg topic change --help lists it")
+    topics = _topics(url)
+    settings = _model(TopicSettings, **{**topics.topic(topic).settings.model_dump(), **given})
+    changed = topics.change(topic, settings)
+    print(changed.model_dump_json() if as_json else f"changed topic {changed.name}")
     return 0
 
 
@@ -314,6 +345,32 @@ def _topics(url: str) -> "Topics":
     from dteg.topics.remote import RemoteTopics
 
     return service(Topics, RemoteTopics, url)  # type: ignore[type-abstract]  # `of` chooses
+
+
+def _given(
+    description: str | None,
+    retention: str | None,
+    retention_mb: int | None,
+    max_payload_kb: int | None,
+    max_attempts: int | None,
+    retry_base_s: float | None,
+    retry_max_s: float | None,
+) -> dict[str, Any]:
+    """Return the settings that are named, in their own units."""
+    from dteg.core.durations import parse_duration
+    from dteg.core.errors import ConfigError
+
+    try:
+        retention_s = int(parse_duration(retention).total_seconds()) if retention is not None else None
+    except ValueError as error:
+        raise ConfigError(f"--retention: {error}") from None
+    settings = {
+        "description": description, "retention_s": retention_s, "max_attempts": max_attempts,
+        "retention_bytes": retention_mb and retention_mb * 2**20,
+        "max_payload_bytes": max_payload_kb and max_payload_kb * 1024,
+        "retry_base_s": retry_base_s, "retry_max_s": retry_max_s,
+    }  # fmt: skip
+    return {name: value for name, value in settings.items() if value is not None}
 
 
 def _model(kind: Any, **values: Any) -> Any:

@@ -314,5 +314,5 @@ def too_large(number: int, size: int, limit: int) -> str:
     """Say that the payload of message `number` (from 1) is larger than its topic allows."""
     return (
         f"message {number} has {size:,} bytes, the topic takes {limit:,}; publish the address of the data instead,"
-        " or raise the topic's max_payload_bytes"
+        " or let the topic take more: dteg topic change TOPIC --max-payload-kb N"
     )

@@ -77,6 +77,11 @@ def test_the_story_of_a_topic(dteg, tmp_path):
         "g goes on at offset 3; 2 messages to come\n"
     )
     assert re.search(r"^orders +5 ", dteg("topic", "list")[1], re.MULTILINE)
+    before = json.loads(dteg("topic", "show", "orders", "--json")[1])["settings"]
+    changed = dteg("topic", "change", "orders", "--max-payload-kb", "1024", "--retention", "30d", "--json")[1]
+    assert json.loads(changed)["settings"] == {
+        **before, "max_payload_bytes": 2**20, "retention_s": 30 * 86_400
+    }  # fmt: skip
     assert dteg("topic", "delete", "orders", "--yes")[1] == "deleted orders\n"
     assert json.loads(dteg("topic", "list", "--json")[1]) == []
 
@@ -87,6 +92,8 @@ def test_the_story_of_a_topic(dteg, tmp_path):
         (("topic", "show", "none"), 1, "there is no topic 'none'"),
         (("topic", "create", "Bad"), 2, "cannot be a name"),
         (("topic", "create", "t2", "--retention", "long"), 2, "--retention"),
+        (("topic", "change", "t"), 2, "say what to change"),
+        (("topic", "change", "none", "--max-attempts", "2"), 1, "there is no topic 'none'"),
         (("publish-message", "t"), 2, "say what to publish"),
         (("publish-message", "t", "--data", "x", "-"), 2, "say what to publish"),
         (("publish-message", "t", "--data", "x", "--header", "x"), 2, "write NAME=VALUE"),
