@@ -110,7 +110,8 @@
   const valueOf = (row, at) => {
     const cell = row.cells[at];
     if (!cell) return "";
-    const said = cell.dataset.value ?? cell.querySelector("time")?.getAttribute("datetime") ?? cell.textContent.trim();
+    // Not textContent: a name and what stands in the line below it would become one word.
+    const said = cell.dataset.value ?? cell.querySelector("time")?.getAttribute("datetime") ?? cell.innerText.trim();
     const number = said.replaceAll(",", "").replace(/^about /, "");
     return said !== "" && Number.isFinite(Number(number)) ? Number(number) : said;
   };
