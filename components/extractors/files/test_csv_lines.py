@@ -27,6 +27,9 @@ from .plain import plain_cast
 
 RECORDS = 'a,"b ""q"" \n x",c\r\n"",,"\r"\r\n\r\n"z",\\.,"\\."\r\nd,e,"f"\r\n'
 BORDERS = ",\r\n"
+# What texts are changed with, or without; and how many of those that still match are changed once more.
+MARKS = ("", *"013469-+:. TZtex_")
+MOST_CHANGED_TWICE = 60
 
 
 STRICT = strict_pattern(",", '"')
@@ -122,20 +125,27 @@ OPEN = {
 
 
 def texts_of(form, seeds):
-    """Return what matches a form among the seeds and all texts with one or two characters changed, added or left out."""
-    found = set(seeds)
-    for _ in range(2):
-        for text in list(found):
-            if re.fullmatch(form, text):
-                for at, mark in itertools.product(range(len(text) + 1), "013469-+:. TZtex_"):
-                    found |= {
-                        text[:at] + mark + text[at:],
-                        text[:at] + mark + text[at + 1 :],
-                        text[:at] + text[at + 1 :],
-                    }
-    texts = [text for text in found if re.fullmatch(form, text)]
-    assert set(seeds) <= set(texts)
+    """Return what matches a form among the seeds, all texts a character away from one, and many two away."""
+    pattern = re.compile(form)
+    near = [text for text in changed(seeds) if pattern.fullmatch(text)]
+    # Evenly from all of them: each kind of change stands beside others of its kind.
+    further = changed(near[:: max(1, len(near) // MOST_CHANGED_TWICE)])
+    texts = sorted({*seeds, *near, *filter(pattern.fullmatch, further)})
+    assert set(seeds) <= set(filter(pattern.fullmatch, texts))
     return pa.array(texts, pa.string())
+
+
+def changed(texts):
+    """Return texts with one character changed, added or left out."""
+    return sorted(
+        {
+            text[:at] + mark + text[behind:]
+            for text in texts
+            for at in range(len(text) + 1)
+            for behind in (at, at + 1)
+            for mark in MARKS
+        }
+    )
 
 
 @pytest.mark.parametrize("type_", SEEDS)
