@@ -184,8 +184,8 @@ def peak_mb(path):
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read from /proc")
 @pytest.mark.parametrize("suffix", ["csv", "jsonl"])
 def test_memory_does_not_grow_with_rows(folder, suffix):
-    filler = "some text that takes room " * (10 if suffix == "csv" else 40)
-    unit = 80_000 if suffix == "csv" else 20_000
+    filler = "some text that takes room " * (10 if suffix == "csv" else 400)
+    unit = 80_000 if suffix == "csv" else 2_000
     line = f"{{0}},{filler}{{0}},{{0}}.5\n" if suffix == "csv" else f'{{{{"a":{{0}},"b":"{filler}{{0}}"}}}}\n'
     paths = []
     for factor in (1, 5):
